@@ -1,0 +1,50 @@
+# Everything runs in .venv, which these rules make: only python3, make and a package index are needed.
+#   make demo    train a small network on real digits and explain it
+#   make test    the tests, against the installed package
+#   make lint    ruff and mypy
+#   make bench   speed beside the peers
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := images,dev
+# Directories are listed too: their time changes when a file is deleted.
+SOURCES := $(shell find sciexplain domains datasets -not -path '*__pycache__*')
+
+.PHONY: demo test lint bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.package
+	$(BIN)/sciexplain demo --out demo
+
+test: $(VENV)/.package
+	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+# mypy runs on the installed package, away from the tree, where sciexplain.domains has its imported name.
+lint: $(VENV)/.package
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p sciexplain
+
+bench: $(VENV)/.package
+	set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done
+
+$(VENV)/.created:
+	$(PYTHON) -c 'import sys; sys.exit("sciexplain needs Python 3.11 or newer (make PYTHON=...)" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv --clear $(VENV)
+	touch $@
+
+# zennit and torchvision are peers to compare with; their stated requirements would replace torch.
+$(VENV)/.dependencies: $(VENV)/.created constraints.txt pyproject.toml
+	$(BIN)/pip install --quiet -c constraints.txt '.[$(EXTRAS)]'
+	$(BIN)/pip install --quiet --no-deps -c constraints.txt zennit torchvision
+	touch $@
+
+# build/ would carry deleted modules into the wheel.
+$(VENV)/.package: $(VENV)/.dependencies $(SOURCES)
+	rm -rf build sciexplain.egg-info
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --force-reinstall .
+	rm -rf build sciexplain.egg-info
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""One adapter per field: each speaks that field's formats and gives explanations back in its terms."""

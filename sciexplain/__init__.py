@@ -1,0 +1,46 @@
+"""sciexplain: why a trained PyTorch model decides as it does, in the terms of its field.
+
+>>> import torch, sciexplain as sx
+>>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()
+>>> e = sx.explain(model, torch.randn(2, 4), composite="epsilon")
+>>> e.relevance.shape, e.score.shape
+(torch.Size([2, 4]), torch.Size([2]))
+"""
+
+from . import composites, rules
+from .composites import Composite
+from .engine import LRP
+from .errors import (
+    DataError,
+    InputError,
+    MissingDependencyError,
+    ModelError,
+    RuleError,
+    SciExplainError,
+    TargetError,
+    UnknownOperationError,
+)
+from .explain import explain
+from .explanation import Explanation, load
+from .methods import METHODS
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LRP",
+    "METHODS",
+    "Composite",
+    "DataError",
+    "Explanation",
+    "InputError",
+    "MissingDependencyError",
+    "ModelError",
+    "RuleError",
+    "SciExplainError",
+    "TargetError",
+    "UnknownOperationError",
+    "composites",
+    "explain",
+    "load",
+    "rules",
+]

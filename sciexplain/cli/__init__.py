@@ -1,0 +1,5 @@
+"""The command line: one module per command, over the core and the domains."""
+
+from sciexplain.cli.main import app, main
+
+__all__ = ["app", "main"]

@@ -1,0 +1,29 @@
+"""Where the commands print: results on stdout; progress, warnings and errors on stderr."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+
+def results() -> Console:
+    """The console for results."""
+    return Console()
+
+
+def progress(*, quiet: bool = False) -> Progress:
+    """Progress bars on stderr: what is being done, how much of it, and for how long."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=quiet,
+    )
+
+
+def report_error(error: Exception) -> None:
+    """One line on stderr, however the message was broken."""
+    line = " ".join(str(error).split())
+    # Not wrapped: scripts read this line.
+    Console(stderr=True).print(f"[bold red]Error:[/] {escape(line)}", soft_wrap=True, highlight=False)

@@ -1,0 +1,54 @@
+"""``sciexplain``: the commands together, and how their errors reach the user."""
+
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from sciexplain.cli import data, demo, explain
+from sciexplain.cli.console import report_error
+from sciexplain.errors import SciExplainError
+
+
+class _OneLineErrors(TyperGroup):
+    """A user's mistake is one line on stderr and exit code 2, never a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SciExplainError as error:
+            report_error(error)
+            raise typer.Exit(2) from error
+
+
+app = typer.Typer(
+    cls=_OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    help="Explain the decisions of trained PyTorch models in a scientist's own terms.",
+)
+app.command("demo")(demo.demo)
+app.add_typer(explain.app, name="explain")
+app.add_typer(data.app, name="data")
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"sciexplain {version('sciexplain')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,41 @@
+"""Values of command-line options that are more than one number or word."""
+
+import typer
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """``"0.5"`` or ``"0.485,0.456,0.406"``."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} should be numbers, such as 0.5 or 0.485,0.456,0.406") from None
+
+
+def size(text: str) -> int | tuple[int, int]:
+    """``"224"`` (the side) or ``"240,320"`` (rows, columns)."""
+    parts = text.split(",")
+    if len(parts) > 2 or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise typer.BadParameter(f"{text!r} should be pixels, such as 224, or rows and columns, such as 240,320")
+    rows, *columns = (int(part) for part in parts)
+    return (rows, columns[0]) if columns else rows
+
+
+def target(text: str) -> int | None:
+    """``"predicted"`` (None) or a class index."""
+    if text == "predicted":
+        return None
+    if not text.isdecimal():
+        raise typer.BadParameter(f"{text!r} should be a class index from 0 up, or the word predicted")
+    return int(text)
+
+
+def device(text: str) -> str:
+    """A device that this machine has, such as ``"cpu"`` or ``"cuda:1"``."""
+    import torch
+
+    try:
+        torch.empty(0, device=text)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise typer.BadParameter(f"{text!r} cannot be used here: {reason}") from None
+    return text

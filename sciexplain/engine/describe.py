@@ -1,0 +1,40 @@
+"""Which rule each operation of a model gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..inputs import Inputs
+from .mode import LRP, DescribedOperation
+
+if TYPE_CHECKING:
+    from ..composites import Composite
+
+
+@dataclass(frozen=True)
+class Description:
+    """The operations of one forward pass, in order; ``print`` it for a table."""
+
+    operations: tuple[DescribedOperation, ...]
+
+    def __str__(self) -> str:
+        lines = [DescribedOperation._fields, *(tuple(map(str, op)) for op in self.operations)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join("  ".join(f"{c:<{w}}" for c, w in zip(ln, widths, strict=True)).rstrip() for ln in lines)
+
+
+def describe(composite: Composite, model: Callable[..., Any], inputs: Any) -> Description:
+    """See :meth:`sciexplain.Composite.describe`."""
+    given = Inputs.of(inputs)
+    leaves = {k: v.detach().requires_grad_() for k, v in given.tensors() if v.is_floating_point()}
+    integers = {k: v.detach() for k, v in given.tensors() if k not in leaves}
+    engine = LRP(composite, on_unknown="gradient", roots=leaves.values(), trace=True)
+    kept = [engine.tokens.add(v) for v in integers.values() if v.dtype != torch.bool]
+    with torch.enable_grad(), engine:
+        given.replaced({**leaves, **integers}).call(model)
+    del kept
+    return Description(engine.described())

@@ -1,0 +1,26 @@
+"""What is done with each operation that is more than an ordinary gradient.
+
+A handler takes a :class:`~sciexplain.engine.call.Call` and returns the operation's result, joined to the graph with the
+right local slopes. A written-out operation is a plain function that runs through the engine piece by piece.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..call import Call
+from . import activation, attention, linear, normalization, product
+
+HANDLERS: dict[str, Callable[[Call], Any]] = {
+    **activation.HANDLERS,
+    **linear.HANDLERS,
+    **normalization.HANDLERS,
+    **product.HANDLERS,
+}
+
+WRITTEN_OUT: dict[str, Callable[..., Any]] = {
+    **attention.WRITTEN_OUT,
+    **activation.WRITTEN_OUT,
+    **product.WRITTEN_OUT,
+}
+
+__all__ = ["HANDLERS", "WRITTEN_OUT"]

@@ -1,0 +1,114 @@
+"""Elementwise nonlinearities: the secant through f(0), and functions expanded at their input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...rules import Pass, stabilize
+from .. import names, tags
+from ..call import Call, local
+from ..layer import layer_of
+
+
+def secant(call: Call) -> Any:
+    """Slope ``(f(z) − f(0)) / z``; at ``z = 0`` its limit, the derivative. ``f(0)`` counts as bias."""
+    lrp = call.lrp
+    if len(call.active) != 1:
+        call.treatment, call.remainder = "no rule", "unruled"
+        lrp.note_unknown(call.name)
+        call.replace(lrp.entering, only=lrp.carries_relevance)
+        return call.run()
+    call.replace(lrp.entering, only=lrp.carries_relevance)
+    (z,) = call.active
+    call.treatment, call.remainder = "secant", "bias"
+    call.gate = call.name in names.GATES
+    call.squash = call.name in ("sigmoid", "special_expit")
+
+    def f(values: Tensor) -> Tensor:
+        again = Call(lrp, call.func, call.name, call.args, call.kwargs, [z])
+        again.replace(lambda _: values)
+        result: Tensor = again.run()
+        return result
+
+    with torch.no_grad():
+        values = z.detach()
+        y = f(values)
+    rule = lrp.composite.rule_for_module(lrp.modules.path)
+    if isinstance(rule, Pass):
+        call.treatment = str(rule)
+        slope = y / stabilize(values, rule.stabilizer)
+    else:
+        slope = _secant_slope(f, values, y)
+    return local(z, y, lambda c: c * slope)
+
+
+def _secant_slope(f: Callable[[Tensor], Tensor], z: Tensor, y: Tensor) -> Tensor:
+    with torch.enable_grad():
+        origin = z.new_zeros((), requires_grad=True)
+        at_zero = f(origin)
+        (slope_at_zero,) = torch.autograd.grad(at_zero, origin, allow_unused=True)
+    if slope_at_zero is None or not bool(torch.isfinite(slope_at_zero)):
+        slope_at_zero = torch.zeros_like(origin)
+    at_zero = at_zero.detach()
+    if bool(at_zero == 0):
+        return torch.where(z == 0, slope_at_zero.to(z.dtype), y / z)
+    # f(z) − f(0) loses its digits near 0: there the derivative at z / 2 is exact to O(z²)
+    small = z.abs() < torch.finfo(z.dtype).eps ** (1 / 3)
+    slope = (y - at_zero) / z
+    if bool(small.any()):
+        with torch.enable_grad():
+            middle = (z / 2).requires_grad_()
+            (derivative,) = torch.autograd.grad(f(middle).sum(), middle)
+        slope = torch.where(small, derivative, slope)
+    return slope
+
+
+def _relu(call: Call) -> Any:
+    """The gradient; right behind a linear layer, one node with it, so that only one tensor is kept."""
+    layer = layer_of(call.active[0])
+    if layer is None:
+        call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
+        return call.run()
+    call.layer = layer.rectify()
+    call.stage = tags.tag_of(call.active[0]).stage
+    with torch.no_grad():
+        value = call.run()
+    return call.layer.emit(value)
+
+
+def _taylor(call: Call) -> Any:
+    call.treatment, call.remainder = "first-order expansion", "bias"
+    call.gate = call.name in names.SOFTMAX and call.lrp.composite.attention == "constant"
+    call.squash = call.name in ("softmax", "log_softmax")
+    call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
+    return call.run()
+
+
+def _dropout(call: Call) -> Any:
+    """Off, whatever the mode of the model."""
+    call.treatment = "moves"
+    training = call.argument(2, "training", call.argument(2, "train", False))
+    if training and call.argument(1, "p", 0.5):
+        call.lrp.note_training(call.name)
+    call.stage = tags.tag_of(call.active[0]).stage
+    x = call.argument(0, "input")
+    return x.view_as(x)
+
+
+def _glu(x: Tensor, dim: int = -1) -> Tensor:
+    signal, gate = x.chunk(2, dim)
+    return signal * torch.sigmoid(gate)
+
+
+HANDLERS: dict[str, Callable[[Call], Any]] = {
+    **dict.fromkeys(names.ACTIVATIONS, secant),
+    **dict.fromkeys(names.TAYLOR, _taylor),
+    **dict.fromkeys(names.DROPOUT, _dropout),
+    "relu": _relu,
+}
+
+WRITTEN_OUT: dict[str, Callable[..., Any]] = {"glu": _glu}

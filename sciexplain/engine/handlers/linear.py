@@ -1,0 +1,287 @@
+"""Linear layers: their rule comes from the composite; BatchNorm and a following bias are merged into them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...rules import ZBox
+from .. import tags
+from ..call import Call, local, with_slope
+from ..layer import Layer, is_lone_batch_norm, layer_of, port
+from ..maps import Contraction, Convolution, Dense, Diagonal, LinearMap
+
+
+def as_layer(call: Call, x: Tensor, linear_map: LinearMap, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Run the call as the layer ``z = x ⋆ weight + bias`` with the rule its place and kind give it."""
+    lrp, stage = call.lrp, tags.tag_of(x).stage
+    lone = isinstance(linear_map, Diagonal)
+    first = stage < tags.DEEP and not lone
+    path = lrp.modules.path
+    rule, rule_if_last = (
+        lrp.composite.rule_for(linear_map.kind, path, first=first, last=last) for last in (False, True)
+    )
+    with torch.no_grad():
+        value = call.run()
+    layer = Layer(
+        lrp=lrp,
+        index=lrp.layer_count,
+        op=call.name,
+        map=linear_map,
+        rules=(rule, rule_if_last),
+        port=port(x),
+        stage=stage,
+        weight=weight.to(value.dtype),
+        bias=None if bias is None else bias.to(value.dtype),
+        kept_x=None,
+        dtype=value.dtype,
+        name=lrp.modules.name,
+    )
+    lrp.layer_count += 1
+    if (fed := layer_of(x)) is not None and _can_take_in(layer, fed, x):
+        layer = _behind_batch_norm(layer, fed)
+    else:
+        converts = stage == tags.RAW and lrp.yields_relevance  # c to relevance, or back: takes the input's values
+        if any(r.needs_input or r.yields_relevance != converts for r in layer.rules):
+            layer.kept_x = lrp.keeper.keep(x)
+    for candidate in {rule, rule_if_last}:
+        if isinstance(candidate, ZBox):
+            candidate.check(layer)
+    call.layer, call.treatment = layer, str(rule)
+    call.stage = stage if lone else tags.DEEP
+    return layer.emit(value)
+
+
+def _can_take_in(layer: Layer, batch_norm: Layer, x: Tensor) -> bool:
+    return (
+        is_lone_batch_norm(batch_norm)
+        and isinstance(layer.map, Dense | Convolution)
+        and layer.map.input_channel(x.ndim) == 1
+        and not any(rule.yields_relevance for rule in layer.rules)
+    )
+
+
+def _behind_batch_norm(layer: Layer, batch_norm: Layer) -> Layer:
+    """A BatchNorm that stood alone and the layer after it, as one layer on the BatchNorm's input.
+
+    The shift becomes a bias; where a convolution pads with zeros it differs at the border.
+    """
+    scale, shift = batch_norm.weight.to(layer.dtype), batch_norm.bias
+    assert shift is not None and isinstance(layer.map, Dense | Convolution)
+    spread = layer.map.expand_input(shift.to(layer.dtype).reshape(-1), layer.weight, layer.port.shape)
+    bias = layer.map.forward(spread, layer.weight)
+    if layer.bias is not None:
+        bias = bias + layer.bias
+    layer.weight, layer.bias = layer.map.scale_input(layer.weight, scale.reshape(-1)), bias
+    layer.port, layer.stage = batch_norm.port, batch_norm.stage
+    layer.kept_x, layer.row = batch_norm.kept_x, batch_norm.row
+    if layer.row is not None:
+        layer.row.operation += f" + {layer.op}"
+    return layer
+
+
+def _dynamic(call: Call, *factors: Tensor) -> Any:
+    """Weights that depend on the input: a product of two signals, half to each."""
+    both = all(call.is_active(f) for f in factors)
+    call.treatment, call.remainder = ("½ to each factor" if both else "gradient"), "bias"
+    call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
+    if both:
+        call.replace(lambda t: with_slope(t, lambda c: c / 2), only=lambda t: True)
+    return call.run()
+
+
+def _linear(call: Call) -> Any:
+    x, weight, bias = (call.argument(i, n) for i, n in enumerate(("input", "weight", "bias")))
+    if call.is_active(weight) or call.is_active(bias) or not call.is_active(x):
+        return _dynamic(call, x, weight)
+    return as_layer(call, x, Dense(), weight, bias)
+
+
+_CONVOLUTION_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+_TRANSPOSED_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+
+
+def _convolution(dims: int, transposed: bool) -> Callable[[Call], Any]:
+    names = _TRANSPOSED_ARGUMENTS if transposed else _CONVOLUTION_ARGUMENTS
+
+    def handler(call: Call) -> Any:
+        given = {n: call.argument(i, n) for i, n in enumerate(names)}
+        x, weight, bias = given["input"], given["weight"], given["bias"]
+        if call.is_active(weight) or call.is_active(bias) or not call.is_active(x):
+            return _dynamic(call, x, weight)
+        stride, dilation = _each(given["stride"], dims, 1), _each(given["dilation"], dims, 1)
+        padding, extra = _padding(given["padding"], weight, dilation, dims)
+        linear_map = Convolution(
+            dims=dims,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=1 if given["groups"] is None else given["groups"],
+            transposed=transposed,
+            output_padding=_each(given.get("output_padding"), dims, 0) if transposed else (),
+            extra=extra,
+        )
+        if bias is not None:
+            bias = bias.reshape(-1, *(1,) * dims)
+        return as_layer(call, x, linear_map, weight, bias)
+
+    return handler
+
+
+def _aten_convolution(call: Call) -> Any:
+    x, weight, bias, stride, padding, dilation, transposed, output_padding, groups = call.args[:9]
+    if call.is_active(weight) or call.is_active(bias) or not call.is_active(x):
+        return _dynamic(call, x, weight)
+    dims = weight.ndim - 2
+    linear_map = Convolution(
+        dims,
+        _each(stride, dims, 1),
+        _each(padding, dims, 0),
+        _each(dilation, dims, 1),
+        groups,
+        transposed,
+        _each(output_padding, dims, 0),
+    )
+    return as_layer(call, x, linear_map, weight, None if bias is None else bias.reshape(-1, *(1,) * dims))
+
+
+def _each(value: Any, dims: int, default: int) -> tuple[int, ...]:
+    if value is None:
+        return (default,) * dims
+    if isinstance(value, int):
+        return (value,) * dims
+    return tuple(value) * (dims if len(value) == 1 else 1)
+
+
+def _padding(
+    padding: Any, weight: Tensor, dilation: tuple[int, ...], dims: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Symmetric padding, and what ``"same"`` adds on the far side for even kernels."""
+    if padding == "valid":
+        return (0,) * dims, ()
+    if padding != "same":
+        return _each(padding, dims, 0), ()
+    total = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
+    extra = tuple(side for t in reversed(total) for side in (0, t % 2))
+    return tuple(t // 2 for t in total), extra if any(extra) else ()
+
+
+def contraction(call: Call, a: Tensor, b: Tensor, product: Callable[[Tensor, Tensor], Tensor]) -> Any:
+    """``product(a, b)``, linear in both: a layer where one is constant, a product of signals where none is."""
+    if a.layout != torch.strided or b.layout != torch.strided:
+        return call.run()
+    if not call.is_active(b):
+        return as_layer(call, a, Contraction(product), b, None)
+    if not call.is_active(a):
+        return as_layer(call, b, Contraction(lambda x, w: product(w, x)), a, None)
+    from .product import multiply
+
+    return multiply(call, a, b)
+
+
+def _two_factors(first: str, second: str) -> Callable[[Call], Any]:
+    def handler(call: Call) -> Any:
+        a, b = call.argument(0, first), call.argument(1, second)
+        return contraction(call, a, b, lambda x, w: call.func(x, w, *call.args[2:], **_rest(call, first, second)))
+
+    return handler
+
+
+def _rest(call: Call, *names: str) -> dict[str, Any]:
+    return {k: v for k, v in call.kwargs.items() if k not in names}
+
+
+def _einsum(call: Call) -> Any:
+    equation, operands = call.args[0], call.args[1:]
+    if not isinstance(equation, str):
+        return _many_factors(call)
+    if len(operands) == 1 and isinstance(operands[0], list | tuple):
+        operands = tuple(operands[0])
+    if len(operands) == 2:
+        return contraction(call, *operands, product=lambda a, b: torch.einsum(equation, a, b))
+    return _many_factors(call)
+
+
+def _many_factors(call: Call) -> Any:
+    n = len(call.active)
+    call.treatment = "gradient" if n == 1 else f"1/{n} to each factor"
+    call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
+    if n > 1:
+        call.replace(lambda t: with_slope(t, lambda c: c / n))
+    return call.run()
+
+
+def _bilinear(call: Call) -> Any:
+    a, b, weight, bias = (call.argument(i, n) for i, n in enumerate(("input1", "input2", "weight", "bias")))
+    if call.is_active(a) and call.is_active(b):
+        from .product import multiply
+
+        call.remainder = "bias"
+        return multiply(call, a, b)
+    if call.is_active(a):
+        x, effective = a, torch.einsum("kij,...j->...ki", weight, b)
+    else:
+        x, effective = b, torch.einsum("kij,...i->...kj", weight, a)
+    return as_layer(call, x, Contraction(lambda x, w: torch.einsum("...ki,...i->...k", w, x)), effective, bias)
+
+
+def _batch_norm(call: Call) -> Any:
+    """In eval mode an affine map: merged with the layer before it, or a layer of its own."""
+    x, mean, var = (call.argument(i, n) for i, n in enumerate(("input", "running_mean", "running_var")))
+    weight, bias = call.argument(3, "weight"), call.argument(4, "bias")
+    eps = call.argument(7, "eps", 1e-5)
+    reduced = [d for d in range(x.ndim) if d != 1]
+    if mean is None or var is None:
+        with torch.no_grad():
+            var, mean = torch.var_mean(x.detach(), reduced, correction=0)
+    elif call.argument(5, "training", False):
+        call.lrp.note_training("batch_norm")
+        call = Call(call.lrp, F.batch_norm, call.name, (x, mean, var, weight, bias, False, 0.0, eps), {}, call.active)
+    scale = torch.rsqrt(var + eps) if weight is None else weight * torch.rsqrt(var + eps)
+    shift = -mean * scale if bias is None else bias - mean * scale
+    return affine_channels(call, x, scale, shift)
+
+
+def affine_channels(call: Call, x: Tensor, scale: Tensor, shift: Tensor) -> Any:
+    """``scale * x + shift`` per channel (dimension 1)."""
+    lrp = call.lrp
+    column = (-1, *(1,) * (x.ndim - 2))
+    layer = layer_of(x)
+    if layer is not None and isinstance(layer.map, Dense | Convolution) and layer.map.output_channel(x) == 1:
+        merged = layer.behind_affine(scale.to(layer.dtype), shift.to(layer.dtype), column)
+        if merged is not None:
+            call.layer, call.stage, call.treatment = merged, tags.DEEP, f"merged into {layer.op}"
+            with torch.no_grad():
+                value = call.run()
+            return merged.emit(value)
+    if lrp.carries_relevance(x):
+        return passed_on(call, x)
+    kind = "convolution" if x.ndim > 2 else "linear"
+    return as_layer(call, x, Diagonal(kind), scale.reshape(column), shift.reshape(column))
+
+
+def passed_on(call: Call, x: Tensor) -> Tensor:
+    """An elementwise affine map of the input itself, such as normalisation: the relevance of each element stays."""
+    call.treatment, call.stage, shape = "passes", tags.RAW, x.shape
+    with torch.no_grad():
+        value = call.run()
+    return local(x, value, lambda relevance: relevance.sum_to_size(shape))
+
+
+HANDLERS: dict[str, Callable[[Call], Any]] = {
+    "linear": _linear,
+    "bilinear": _bilinear,
+    "batch_norm": _batch_norm,
+    "convolution": _aten_convolution,
+    "einsum": _einsum,
+    **{f"conv{d}d": _convolution(d, transposed=False) for d in (1, 2, 3)},
+    **{f"conv_transpose{d}d": _convolution(d, transposed=True) for d in (1, 2, 3)},
+    **dict.fromkeys(("matmul", "__matmul__", "dot", "inner", "vdot", "tensordot", "outer", "kron", "cross",
+                     "linalg_cross", "linalg_vecdot", "linalg_matmul"), _two_factors("input", "other")),
+    **dict.fromkeys(("mm", "bmm"), _two_factors("input", "mat2")),
+    "mv": _two_factors("input", "vec"),
+}

@@ -1,0 +1,163 @@
+"""A linear layer met in the forward pass, and the autograd node that applies its rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from ..rules import Rule
+from . import tags
+from .keep import Kept
+from .ledger import Row
+from .maps import Convolution, Dense, Diagonal, LinearMap
+
+if TYPE_CHECKING:
+    from .mode import LRP
+
+
+@dataclass
+class Layer:
+    """``z = x ⋆ weight + bias``: what a rule reads (:class:`sciexplain.rules.LinearLayer`), and where it stands.
+
+    BatchNorm and bias that follow are merged by making a new ``Layer`` from the same ``port``: the autograd stand-in
+    for the input, which holds no memory.
+    """
+
+    lrp: LRP
+    index: int
+    op: str
+    map: LinearMap
+    rules: tuple[Rule, Rule]
+    """The rule, and the rule if this turns out to be the last layer."""
+    port: Tensor
+    stage: int
+    weight: Tensor
+    bias: Tensor | None
+    kept_x: Kept | None
+    dtype: torch.dtype
+    kept_z: Kept | None = None
+    rectified: bool = False
+    uses: int = 0
+    row: Row | None = None
+    name: str = ""
+    captures: list[Any] = field(default_factory=list)
+
+    @property
+    def rule(self) -> Rule:
+        return self.rules[self.index == self.lrp.layer_count - 1]
+
+    @property
+    def z(self) -> Tensor:
+        assert self.kept_z is not None
+        return self.kept_z.get()
+
+    @property
+    def x(self) -> Tensor:
+        assert self.kept_x is not None
+        return self.kept_x.get().to(self.dtype)
+
+    @property
+    def input_shape(self) -> torch.Size:
+        return self.port.shape
+
+    @cached_property
+    def nonnegative_input(self) -> bool:
+        return self.kept_x is not None and bool(self.kept_x.get().amin() >= 0)
+
+    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
+        return self.map.forward(x, weight)
+
+    def transpose(self, values: Tensor, weight: Tensor) -> Tensor:
+        return self.map.transpose(values, weight, self.port.shape)
+
+    def expand_input(self, value: float | Tensor) -> Tensor:
+        return self.map.expand_input(value, self.weight, self.port.shape)
+
+    def absorb(self, *, bias: Tensor | None = None, stabilizer: Tensor | None = None) -> None:
+        if self.row is not None:
+            self.row.absorb("bias", bias)
+            self.row.absorb("stabilizer", stabilizer)
+
+    def behind_affine(self, scale: Tensor, shift: Tensor, column: tuple[int, ...]) -> Layer:
+        """This layer followed by ``scale * z + shift``, per output channel, as one layer.
+
+        ``column`` is the shape in which a value per channel broadcasts to ``z``.
+        """
+        assert isinstance(self.map, Dense | Convolution)
+        bias = shift.reshape(column)
+        if self.bias is not None:
+            bias = self.bias * scale.reshape(column) + bias
+        return self._copy(weight=self.map.scale_output(self.weight, scale), bias=bias)
+
+    def with_bias(self, bias: Tensor) -> Layer:
+        return self._copy(bias=bias)
+
+    def rectify(self) -> Layer:
+        return self._copy(rectified=True)
+
+    def _copy(self, **changes: Any) -> Layer:
+        return replace(self, kept_z=None, uses=0, captures=list(self.captures), **changes)
+
+    def emit(self, value: Tensor) -> Tensor:
+        """The layer's output ``value``, joined to the graph so that the rule applies."""
+        output: Tensor = _Emit.apply(self.port, self, [value])
+        self.kept_z = self.lrp.keeper.keep(output)
+        for capture in self.captures:
+            capture.watch(output)
+        return output
+
+    def propagate(self, c: Tensor) -> Tensor:
+        rule, relevance_wanted = self.rule, self.lrp.yields_relevance and self.stage == tags.RAW
+        result = rule.propagate(self, c.to(self.dtype))
+        if rule.yields_relevance and not relevance_wanted:
+            x = self.x
+            quotient = torch.where(x == 0, torch.zeros_like(result), result / x)
+            self.absorb(stabilizer=torch.where(x == 0, result, torch.zeros_like(result)))
+            return quotient
+        if relevance_wanted and not rule.yields_relevance:
+            return result * self.x
+        return result
+
+
+class _Emit(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, port: Tensor, layer: Layer, box: list[Tensor]) -> Tensor:
+        ctx.layer = layer
+        return box.pop()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, c: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.layer.propagate(c), None, None
+
+
+class _Port(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.new_empty(()).expand(x.shape)
+
+    @staticmethod
+    def backward(ctx: Any, c: Tensor) -> Tensor:
+        return c
+
+
+def port(x: Tensor) -> Tensor:
+    """A stand-in for ``x`` in the autograd graph that holds none of its memory and outlives in-place changes of it."""
+    result: Tensor = _Port.apply(x)
+    return result
+
+
+def layer_of(tensor: Tensor) -> Layer | None:
+    """The layer whose output this tensor is, unchanged."""
+    node = tags.producer(tensor)
+    layer: Layer | None = node.layer if isinstance(node, _Emit._backward_cls) else None
+    return None if layer is None or layer.rectified else layer
+
+
+def is_lone_batch_norm(layer: Layer) -> bool:
+    return isinstance(layer.map, Diagonal)

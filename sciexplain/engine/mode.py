@@ -1,0 +1,430 @@
+"""LRP as a ``TorchFunctionMode``: sees every operation of the model's own forward pass, asks the composite, hands over.
+
+Only tensors that depend on the explained input are *active*: parameters enter every operation detached, so that
+``requires_grad`` says it. Nothing of the model is changed, and nothing has to be restored.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from .. import composites
+from ..composites import Composite
+from ..errors import RuleError, UnknownOperationError
+from . import names, tags
+from .call import Call, tensors_in, with_slope
+from .capture import Captures
+from .handlers import HANDLERS, WRITTEN_OUT
+from .handlers.product import bias_target
+from .keep import Keeper
+from .layer import layer_of
+from .ledger import Row
+from .modules import ModuleStack
+from .tokens import Tokens
+
+OnUnknown = Literal["warn", "error", "gradient"]
+
+
+class DescribedOperation(NamedTuple):
+    """One operation on a tensor that depends on the input, and what is done with it."""
+
+    module: str
+    operation: str
+    kind: str
+    output: tuple[int, ...]
+    treatment: str
+
+
+class UnknownOperation(NamedTuple):
+    """An operation without a rule that active tensors went through; torch's gradient was used."""
+
+    operation: str
+    module: str
+    count: int
+
+
+class LRP(TorchFunctionMode):
+    """The engine as a context: inside it, gradients are relevance over activation.
+
+    Parameters
+    ----------
+    composite : Composite or str
+        Which rule each operation gets; a name is looked up with :func:`sciexplain.composites.get`.
+    on_unknown : "warn", "error" or "gradient"
+        What to do about operations without a rule; they are listed in ``unknown`` either way.
+
+    Attributes
+    ----------
+    yields_relevance : bool
+        Whether the gradient at the input is relevance itself (the composite has a first-layer rule such as z^B, w² or
+        flat) rather than relevance over activation.
+    unknown : list of UnknownOperation
+
+    Examples
+    --------
+    >>> import torch, sciexplain as sx
+    >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4, bias=False), torch.nn.ReLU(), torch.nn.Linear(4, 1, bias=False))
+    >>> x = torch.ones(1, 3, requires_grad=True)
+    >>> with sx.LRP("epsilon") as lrp:
+    ...     y = model(x)
+    >>> (c,) = torch.autograd.grad(y.sum(), x)
+    >>> bool(torch.isclose((x * c).sum(), y.sum(), rtol=1e-4))
+    True
+    """
+
+    def __init__(
+        self,
+        composite: Composite | str = "epsilon",
+        *,
+        on_unknown: OnUnknown = "warn",
+        ledger: bool = False,
+        layers: Sequence[str] = (),
+        roots: Iterable[Tensor] | None = None,
+        trace: bool = False,
+    ) -> None:
+        super().__init__()
+        if on_unknown not in ("warn", "error", "gradient"):
+            raise RuleError(f'on_unknown={on_unknown!r}: expected "warn", "error" or "gradient".')
+        self.composite = composites.get(composite) if isinstance(composite, str) else composite
+        if not isinstance(self.composite, Composite):
+            raise RuleError(f"composite={composite!r}: expected a Composite or the name of a preset.")
+        self.on_unknown = on_unknown
+        self.yields_relevance = self.composite.yields_relevance
+        self.keeper = Keeper()
+        self.layer_count = 0
+        self.rows: list[Row] | None = [] if ledger else None
+        self.trace: list[tuple[str, str, str, tuple[int, ...], str, Any]] | None = [] if trace else None
+        self.captures = Captures(layers, self.yields_relevance)
+        self.modules = ModuleStack(self.captures.on_output if layers else None)
+        self.tokens = Tokens(self)
+        self._roots = None if roots is None else {id(t) for t in roots}
+        self._unknown: Counter[tuple[str, str]] = Counter()
+        self._warned: set[tuple[str, str]] = set()
+        self._depth = 0
+
+    # -- the context ---------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> LRP:
+        if self._depth == 0:
+            self.modules.__enter__()
+        self._depth += 1
+        super().__enter__()
+        return self
+
+    def __exit__(self, exc_type: Any, exc: Any, traceback: Any) -> None:
+        super().__exit__(exc_type, exc, traceback)
+        self._depth -= 1
+        if self._depth == 0:
+            self.modules.__exit__()
+            if exc_type is None:
+                self.report_unknown()
+
+    # -- operations without a rule ---------------------------------------------------------------------------------
+
+    @property
+    def unknown(self) -> list[UnknownOperation]:
+        return [UnknownOperation(op, module, n) for (op, module), n in self._unknown.items()]
+
+    def note_unknown(self, operation: str, module: str | None = None) -> None:
+        module = self.modules.name if module is None else module
+        self._unknown[operation, module] += 1
+        if self.on_unknown == "error":
+            where = f" in module {module!r}" if module else ""
+            raise UnknownOperationError(
+                f"The operation {operation!r}{where} has no propagation rule. "
+                'Pass on_unknown="gradient" to use its gradient, or "warn" to be told.'
+            )
+
+    def report_unknown(self) -> None:
+        new = [key for key in self._unknown if key not in self._warned]
+        self._warned.update(new)
+        if new and self.on_unknown == "warn":
+            listing = ", ".join(f"{op} ({module or 'model'}, {self._unknown[op, module]}×)" for op, module in new)
+            warnings.warn(
+                f"Operations without a propagation rule, for which the gradient was used: {listing}. "
+                "Relevance may not be conserved there; the ledger tells how much.",
+                stacklevel=3,
+            )
+
+    def find_hidden(self, outputs: Iterable[Tensor]) -> None:
+        """Name the operations in the graph of ``outputs`` that never came by: scripts, custom Functions, extensions."""
+        stack, seen = [t.grad_fn for t in outputs], set()
+        while stack:
+            node = stack.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            if not (tags.is_tagged(node) or _is_transparent(node)):
+                self.note_unknown(f"hidden {node.name().removesuffix('Backward0').removesuffix('Backward')}", "")
+            stack.extend(n for n, _ in node.next_functions)
+
+    def note_training(self, operation: str) -> None:
+        """Explained is the model as it predicts: dropout off, BatchNorm by its running statistics."""
+        if ("training", operation) not in self._warned:
+            self._warned.add(("training", operation))
+            warnings.warn(
+                f"The model is in training mode ({operation}); explained as in evaluation mode. Call model.eval() first.",
+                stacklevel=3,
+            )
+
+    # -- operations ------------------------------------------------------------------------------------------------
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name, inplace = _operation(func, args, kwargs)
+        if name in names.CONSTANT or (name.startswith("_") and name.endswith("_enabled")):
+            return func(*args, **kwargs)
+        args, kwargs = self._without_parameters(args), self._without_parameters(kwargs)
+        active = [t for t in tensors_in((args, kwargs)) if t.requires_grad]
+        if not torch.is_grad_enabled():
+            result = func(*args, **kwargs)
+            if active and any(t.is_floating_point() for t in tensors_in(result)):
+                self.note_unknown(f"{name} under no_grad")
+            return result
+        if not active:
+            return self.tokens.follow(func, name, args, kwargs)
+        if (written_out := WRITTEN_OUT.get(name)) is not None or (written_out := _opened(func, name)) is not None:
+            with self:
+                return written_out(*args, **kwargs)
+        call = Call(self, func, name, args, kwargs, active)
+        if inplace:
+            return self._in_place(call)
+        return self._out_of_place(call)
+
+    def _without_parameters(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            foreign = value.is_leaf and value.requires_grad and self._is_foreign(value)
+            return value.detach() if foreign else value
+        if type(value) in (tuple, list):
+            return type(value)([self._without_parameters(v) for v in value])
+        if type(value) is dict:
+            return {k: self._without_parameters(v) for k, v in value.items()}
+        return value
+
+    def _is_foreign(self, leaf: Tensor) -> bool:
+        return isinstance(leaf, nn.Parameter) if self._roots is None else id(leaf) not in self._roots
+
+    def _in_place(self, call: Call) -> Any:
+        target = call.argument(0, "input", call.kwargs.get("self"))
+        if self.rows is None and call.name in _ORDINARY and not self._needs_own_slope(call):
+            layer = layer_of(target) if call.name == "relu" and target.requires_grad else None
+            call.native = True
+            if layer is not None and layer.uses == 0:  # a ReLU on its layer's fresh output: values below zero may go
+                result = self._apply(call)
+                layer.rectified = True
+                layer.kept_z.accept_change()
+                return result
+            self.keeper.before_change(target)
+            return self._apply(call)
+        call.func, call.args, call.kwargs = _functional(call)
+        result = self._out_of_place(call)
+        self.keeper.before_change(target)
+        target.copy_(result)
+        tags.put(target, tags.tag_of(result), [result])
+        return target
+
+    def _needs_own_slope(self, call: Call) -> bool:
+        """A sum that becomes a layer's bias, or shifts the input itself."""
+        return call.name in names.AFFINE and (
+            bias_target(call) is not None or (len(call.active) == 1 and self.carries_relevance(call.active[0]))
+        )
+
+    def _out_of_place(self, call: Call) -> Any:
+        if self.rows is None:
+            return self._apply(call)
+        row = Row(call.name, self.modules.name, "")
+        self.rows.append(row)
+
+        def measured(tensor: Tensor) -> Tensor:
+            alias = with_slope(tensor, lambda c: c)
+            row.measure(alias, "passed", self.carries_relevance(alias))
+            return alias
+
+        call.replace(measured)
+        result = self._apply(call)
+        row.treatment, row.remainder = call.treatment, call.remainder
+        if call.layer is not None:
+            if call.layer.row is None:
+                call.layer.row = row
+            else:  # merged into a layer that has its row
+                self.rows.remove(row)
+                row = call.layer.row
+        results = _distinct(t for t in tensors_in(result) if t.requires_grad)
+        if not results and row in self.rows:
+            self.rows.remove(row)
+        for tensor in results:
+            row.measure(tensor, "received", self.carries_relevance(tensor))
+        return result
+
+    def carries_relevance(self, tensor: Tensor) -> bool:
+        return self.yields_relevance and tags.tag_of(tensor).stage == tags.RAW
+
+    def _apply(self, call: Call) -> Any:
+        """Run the operation with its rule and tag the result."""
+        name = call.name
+        consumed = [layer for t in call.active if (layer := layer_of(t)) is not None]
+        inputs = [tags.tag_of(t) for t in call.active]
+        stage = max(tag.stage for tag in inputs)
+        logits, squash = None, ""
+        handler = None if call.native else HANDLERS.get(name)
+        if name in names.MOVEMENT and handler is None:
+            call.treatment, call.stage = "moves", stage
+            call.gate = all(tag.gate for tag in inputs)
+            result = call.run()
+            if inputs[0].logits is not None and len(inputs) == 1:
+                moved = list(tensors_in(self._replay(call, inputs[0].logits)))
+                logits, squash = (moved[0] if len(moved) == 1 else None), inputs[0].squash
+        elif handler is not None:
+            result = handler(call)
+            call.stage = max(call.stage, stage)
+            if call.squash:
+                logits, squash = call.active[0], name
+        elif name in _ORDINARY:
+            call.stage = max(call.stage, stage)
+            call.replace(self.entering, only=self.carries_relevance)
+            result = call.run()
+        else:
+            call.treatment, call.remainder, call.stage = "no rule", "unruled", max(call.stage, stage)
+            call.replace(self.entering, only=self.carries_relevance)
+            result = call.run()
+            if any(t.requires_grad for t in tensors_in(result)):
+                self.note_unknown(name)
+        if name in names.ADDS_CONSTANTS and call.remainder is None and call.layer is None:
+            call.remainder = "bias"
+        for layer in consumed:
+            layer.uses += 1
+        for tensor in tensors_in(result):
+            if tensor.requires_grad:
+                tags.put(tensor, tags.Tag(call.stage, call.gate, logits, squash), call.active)
+        if self.trace is not None:
+            self._note_trace(call, result)
+        return result
+
+    def entering(self, raw: Tensor) -> Tensor:
+        """A use of the input's own values by an ordinary operation, where relevance R = x c is what goes back."""
+        values = self.keeper.keep(raw)
+        return with_slope(raw, lambda c: c * values.get())
+
+    def _replay(self, call: Call, logits: Tensor) -> Any:
+        """The same rearrangement, applied to what stood before a final softmax or sigmoid."""
+        source = call.active[0]
+        again = Call(self, call.func, call.name, call.args, call.kwargs, [source])
+        again.replace(lambda _: logits)
+        return again.run()
+
+    def described(self) -> tuple[DescribedOperation, ...]:
+        """What was done with each operation, in order."""
+        return tuple(
+            DescribedOperation(module, name, kind, shape, str(layer.rule) if kind else treatment)
+            for module, name, kind, shape, treatment, layer in self.trace or ()
+        )
+
+    def _note_trace(self, call: Call, result: Any) -> None:
+        assert self.trace is not None
+        shape = next((tuple(t.shape) for t in tensors_in(result)), ())
+        kind = call.layer.map.kind if call.layer is not None else ""
+        self.trace.append((self.modules.name, call.name, kind, shape, call.treatment, call.layer))
+
+
+_ORDINARY = names.MOVEMENT | names.AFFINE | names.LINEAR | names.HOMOGENEOUS
+"""Operations whose own gradient is the right slope."""
+
+_TRANSPARENT = (
+    "AccumulateGrad",
+    "AsStrided",
+    "View",
+    "Alias",
+    "CopySlices",
+    "CopyBackwards",
+    "Slice",
+    "Select",
+    "Detach",
+    "Clone",
+    "ToCopy",
+    "_Port",
+)
+
+
+def _is_transparent(node: Any) -> bool:
+    """Nodes that autograd itself puts between others (regenerated views, copies), or the engine does."""
+    return any(word in node.name() for word in _TRANSPARENT)
+
+
+def _distinct(tensors: Iterable[Tensor]) -> list[Tensor]:
+    return list({id(t): t for t in tensors}.values())
+
+
+def _operation(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, bool]:
+    """The operation's plain name, and whether this call changes its first argument."""
+    name = getattr(func, "__name__", str(func))
+    if name == "__get__":  # a property: a view such as x.T, or bookkeeping such as x.shape
+        name = func.__self__.__name__
+        return (name if name in names.MOVEMENT else "shape"), False
+    name = name.split(".")[0]
+    if name.endswith("_") and not name.endswith("__"):
+        return name[:-1], True
+    if name == "__setitem__":
+        return name, True
+    position = _inplace_position(func)
+    if position is not None:
+        return name, bool(kwargs.get("inplace", args[position] if len(args) > position else False))
+    return name, False
+
+
+@functools.cache
+def _inplace_position(func: Any) -> int | None:
+    if not isinstance(func, types.FunctionType):
+        return None
+    parameters = list(inspect.signature(func).parameters)
+    return parameters.index("inplace") if "inplace" in parameters else None
+
+
+def _functional(call: Call) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+    """The out-of-place form of an in-place call."""
+    position = _inplace_position(call.func)
+    if position is not None:
+        args = tuple(a if i != position else False for i, a in enumerate(call.args))
+        return call.func, args, {k: v for k, v in call.kwargs.items() if k != "inplace"}
+    if call.name in ("__setitem__", "copy", "fill_diagonal"):
+        change = call.func
+
+        def changed(target: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            copy = target.clone()
+            change(copy, *args, **kwargs)
+            return copy
+
+        return changed, call.args, call.kwargs
+    for home in (torch.Tensor, torch, nn.functional):
+        if (func := getattr(home, call.name, None)) is not None:
+            return func, call.args, call.kwargs
+    raise UnknownOperationError(f"The in-place operation {call.name}_ has no out-of-place form the engine knows.")
+
+
+@functools.cache
+def _opened(func: Any, name: str) -> Callable[..., Any] | None:
+    """An unknown torch function written in Python, run as its source says: the operations inside come by."""
+    if name in HANDLERS or name in _ORDINARY:
+        return None
+    if not isinstance(func, types.FunctionType) or not (func.__module__ or "").startswith("torch."):
+        return None
+    blind = {
+        name: lambda *args, **kwargs: False
+        for name in ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
+    }
+    opened = types.FunctionType(
+        func.__code__, {**func.__globals__, **blind}, func.__name__, func.__defaults__, func.__closure__
+    )
+    opened.__kwdefaults__ = func.__kwdefaults__
+    return opened

@@ -1,0 +1,61 @@
+"""Which module is running, through torch's own global forward hooks: nothing is attached to the model."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+from torch.nn.modules import module as nn_module
+
+
+class ModuleStack:
+    """The modules being called right now in this thread, outermost first, and their names in the outermost one."""
+
+    def __init__(self, on_output: Callable[[str, Any], None] | None = None) -> None:
+        self._stack: list[nn.Module] = []
+        self._names: dict[nn.Module, str] = {}
+        self._root: nn.Module | None = None
+        self._on_output = on_output
+        self._handles: list[Any] = []
+
+    def __enter__(self) -> ModuleStack:
+        thread = threading.get_ident()
+
+        def push(module: nn.Module, args: Any) -> None:
+            if threading.get_ident() == thread:
+                if not self._stack and module is not self._root:
+                    self._root = module
+                    self._names = {m: name for name, m in reversed(list(module.named_modules()))}
+                self._stack.append(module)
+
+        def pop(module: nn.Module, args: Any, output: Any) -> None:
+            if threading.get_ident() == thread and self._stack and self._stack[-1] is module:
+                if self._on_output is not None:
+                    self._on_output(self.name, output)
+                self._stack.pop()
+
+        self._handles = [
+            nn_module.register_module_forward_pre_hook(push),
+            nn_module.register_module_forward_hook(pop),
+        ]
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles, self._stack, self._names, self._root = [], [], {}, None
+
+    @property
+    def name(self) -> str:
+        """Dotted name of the innermost running module ("" for the model itself or a bare function)."""
+        for module in reversed(self._stack):
+            if (name := self._names.get(module)) is not None:
+                return name
+        return ""
+
+    @property
+    def path(self) -> list[tuple[str, nn.Module]]:
+        """(name, module) of the running modules, innermost first."""
+        return [(self._names.get(m, ""), m) for m in reversed(self._stack)]

@@ -1,0 +1,71 @@
+"""What the engine knows of a tensor beyond its values, kept on the autograd node that made it.
+
+Autograd's own ``metadata`` dictionary follows a tensor through in-place changes and dies with the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+_KEY = "sciexplain"
+
+RAW = 0
+"""Values of the input itself, at most rearranged, scaled or shifted."""
+SHALLOW = 1
+"""Transformed, but no linear-type operation met yet."""
+DEEP = 2
+"""Behind a linear-type operation."""
+
+
+@dataclass(slots=True)
+class Tag:
+    stage: int = DEEP
+    gate: bool = False
+    """A weight in (0, 1) or a normalising statistic: constant when it multiplies a signal."""
+    logits: Tensor | None = None
+    """For the output of a softmax or sigmoid (rearranged or not): the same before it."""
+    squash: str = ""
+    """The name of that softmax or sigmoid."""
+    alias: bool = False
+    """A stand-in that measures what flows through it."""
+
+
+_UNSEEN = Tag(stage=DEEP)
+_LEAF = Tag(stage=RAW)
+
+
+def tag_of(tensor: Tensor) -> Tag:
+    node = tensor.grad_fn
+    return _LEAF if node is None else node.metadata.get(_KEY, _UNSEEN)
+
+
+def is_tagged(node: Any) -> bool:
+    return _KEY in node.metadata
+
+
+def put(tensor: Tensor, tag: Tag, inputs: Iterable[Tensor] = ()) -> None:
+    """Tag the node that made ``tensor``, and the untagged nodes between it and ``inputs``."""
+    node = tensor.grad_fn
+    if node is None:
+        return
+    node.metadata[_KEY] = tag
+    border = {id(t.grad_fn) for t in inputs}
+    stack = [n for n, _ in node.next_functions]
+    while stack:
+        node = stack.pop()
+        if node is None or id(node) in border or is_tagged(node) or node.name().endswith("AccumulateGrad"):
+            continue
+        node.metadata[_KEY] = _UNSEEN
+        stack.extend(n for n, _ in node.next_functions)
+
+
+def producer(tensor: Tensor) -> Any:
+    """The autograd node that made the values of ``tensor``, looking through measuring aliases."""
+    node = tensor.grad_fn
+    while node is not None and (tag := node.metadata.get(_KEY)) is not None and tag.alias:
+        node = node.next_functions[0][0]
+    return node

@@ -1,0 +1,138 @@
+"""Integer inputs: each token, atom type or category gets the relevance summed over its embedding.
+
+An integer tensor cannot carry a gradient, so a float *shadow* of the same shape goes beside it and follows its
+rearrangements. Where the integers become numbers (an embedding, a cast), the shadow joins the graph and receives
+relevance itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
+
+from . import names, tags
+from .call import Call, local, tensors_in
+
+if TYPE_CHECKING:
+    from .mode import LRP
+
+_CASTS = {"to", "float", "double", "half", "bfloat16", "type", "type_as"}
+
+
+class Tokens:
+    """The shadows of integer tensors that come from the explained input."""
+
+    def __init__(self, lrp: LRP) -> None:
+        self._lrp = lrp
+        self._shadows: Any = WeakIdKeyDictionary()
+
+    def add(self, tokens: Tensor) -> Tensor:
+        """The shadow of an integer input; its gradient will be the relevance, shape of ``tokens``."""
+        shadow = torch.zeros(tokens.shape, device=tokens.device, requires_grad=True)
+        self._shadows[tokens] = shadow
+        return shadow
+
+    def follow(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run an operation without active tensors; integer inputs that take part stay known."""
+        tracked = [t for t in tensors_in((args, kwargs)) if t in self._shadows] if len(self._shadows) else []
+        if not tracked:
+            return func(*args, **kwargs)
+        if name == "embedding":
+            return self._embed(func, args, kwargs)
+        if name == "embedding_bag":
+            return self._embed_bag(*args, **kwargs)
+        result = func(*args, **kwargs)
+        if not isinstance(result, Tensor):
+            results = list(tensors_in(result))
+            if name in names.MOVEMENT and len(tracked) == 1:
+                for r, s in zip(results, tensors_in(self._moved(func, args, kwargs, tracked[0])), strict=True):
+                    self._shadows[r] = s
+            return result
+        source = tracked[0]
+        if result.is_floating_point():
+            if name in _CASTS or (name in names.AFFINE or name in ("mul", "div")) and result.shape == source.shape:
+                return self._joined(self._shadows[source], result)
+            return result
+        if result is source:
+            return result
+        if name == "one_hot":
+            self._shadows[result] = self._shadows[source].unsqueeze(-1).expand(result.shape)
+        elif name in names.MOVEMENT and len(tracked) == 1 and name not in ("where", "masked_fill"):
+            self._shadows[result] = self._moved(func, args, kwargs, source)
+        elif result.dtype != torch.bool and result.shape == source.shape:
+            self._shadows[result] = self._shadows[source]
+        return result
+
+    def _moved(self, func: Callable[..., Any], args: Any, kwargs: Any, source: Tensor) -> Any:
+        call = Call(self._lrp, func, "", args, kwargs, [source])
+        shadow = self._shadows[source]
+        call.replace(lambda _: shadow)
+        return call.run() if not any(isinstance(a, torch.dtype) for a in call.args) else shadow
+
+    def _joined(self, shadow: Tensor, value: Tensor) -> Tensor:
+        """``value`` as an active tensor whose relevance, summed to the shape of ``shadow``, goes to the shadow."""
+        carries_relevance = self._lrp.yields_relevance
+        kept = self._lrp.keeper.keep(value)
+        extra = value.ndim - shadow.ndim
+
+        def relevance(c: Tensor) -> Tensor:
+            r = c if carries_relevance else c * kept.get()
+            return (r.flatten(-extra).sum(-1) if extra else r).to(shadow.dtype)
+
+        result = local(shadow, value.detach().view_as(value), relevance)
+        tags.put(result, tags.Tag(tags.RAW), [shadow])
+        return result
+
+    def _embed(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        value = func(*args, **kwargs)
+        tokens = args[0] if args and args[0] in self._shadows else kwargs.get("input", kwargs.get("indices"))
+        if tokens is None:  # torch.embedding(weight, indices)
+            tokens = args[1]
+        return self._joined(self._shadows[tokens], value)
+
+    def _embed_bag(
+        self,
+        input: Tensor,
+        weight: Tensor,
+        offsets: Tensor | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        per_sample_weights: Tensor | None = None,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+    ) -> Tensor:
+        """An embedding of each token, then the bag's sum, mean or maximum."""
+        with self._lrp:
+            tokens, sizes = input.reshape(-1), None
+            if offsets is None:
+                bag = torch.arange(input.shape[0], device=input.device).repeat_interleave(input.shape[1])
+                bags = input.shape[0]
+            else:
+                ends = offsets[1:] if include_last_offset else torch.cat([offsets[1:], offsets.new_tensor([len(tokens)])])
+                starts = offsets[:-1] if include_last_offset else offsets
+                sizes = ends - starts
+                bags = len(sizes)
+                bag = torch.arange(bags, device=input.device).repeat_interleave(sizes)
+            rows = F.embedding(tokens, weight)
+            if padding_idx is not None:
+                real = tokens != padding_idx
+                rows, bag = rows[real], bag[real]
+            if per_sample_weights is not None:
+                scale = per_sample_weights.reshape(-1, 1)
+                rows = rows * (scale if padding_idx is None else scale[real])
+            out = rows.new_zeros(bags, weight.shape[1])
+            if mode == "max":
+                index = bag[:, None].expand(rows.shape)
+                return out.scatter_reduce(0, index, rows, "amax", include_self=False)
+            total = out.index_add(0, bag, rows)
+            if mode == "sum":
+                return total
+            return total / torch.bincount(bag, minlength=bags).clamp(min=1)[:, None].to(total.dtype)

@@ -1,0 +1,148 @@
+"""``explain``: one call for every method."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .composites import Composite
+from .engine.ledger import assemble
+from .engine.mode import OnUnknown
+from .errors import InputError, RuleError
+from .explanation import Explanation
+from .inputs import Inputs
+from .methods import METHODS
+from .methods.part import Part
+from .targets import Target
+
+__all__ = ["explain"]
+
+
+def explain(
+    model: Callable[..., Any],
+    inputs: Tensor | tuple[Any, ...] | dict[str, Any],
+    target: Target = None,
+    method: str = "lrp",
+    *,
+    composite: Composite | str | None = None,
+    layers: Sequence[str] = (),
+    ledger: bool = False,
+    on_unknown: OnUnknown = "warn",
+    batch_size: int | None = None,
+    **options: Any,
+) -> Explanation:
+    """Why the model says what it says about each sample of a batch.
+
+    Parameters
+    ----------
+    model : callable
+        A module or function from inputs to an output; left exactly as it is. Put it in evaluation mode first.
+    inputs : Tensor, or tuple or dict of Tensors, first dimension N
+        As the model's forward takes them. Integer tensors (tokens, categories) get the relevance of their embedding.
+    target : None, int, LongTensor (N,), Tensor shaped like the output, or callable
+        None: the predicted class, or the only output. A float tensor is the start relevance. A callable maps the
+        output to (N,). A final softmax or sigmoid is stepped over to the logit, for callables too.
+    method : str
+        ``"lrp"`` or another of ``sciexplain.METHODS``.
+    composite : Composite or str
+        For LRP: which rule each operation gets. Default ``"epsilon"``.
+    layers : sequence of str
+        Names (or patterns) of modules at whose outputs relevance is wanted too.
+    ledger : bool
+        For LRP: account for the whole score. Samples are then run one by one.
+    on_unknown : "warn", "error" or "gradient"
+        What to do about operations without a rule.
+    batch_size : int
+        Split the batch; results are the same.
+    **options
+        Of the method.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    InputError, TargetError, ModelError, RuleError, UnknownOperationError
+
+    Examples
+    --------
+    >>> import torch, sciexplain as sx
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()
+    >>> e = sx.explain(model, torch.randn(2, 4), target=1, ledger=True)
+    >>> e.relevance.shape
+    torch.Size([2, 4])
+    >>> bool(e.ledger.gap.abs().max() < 1e-5)
+    True
+
+    References
+    ----------
+    Bach et al. 2015, PLoS ONE 10(7). Montavon et al. 2017, Pattern Recognition 65.
+    """
+    if method not in METHODS:
+        raise RuleError(f"No method {method!r}; there are {', '.join(METHODS)}.")
+    if method != "lrp" and (composite is not None or ledger or layers):
+        raise RuleError(f'composite, ledger and layers belong to method="lrp", not to {method!r}.')
+    if batch_size is not None and batch_size < 1:
+        raise InputError(f"batch_size={batch_size}: expected a positive number.")
+    if method == "lrp":
+        options |= {"composite": composite or "epsilon", "layers": layers, "ledger": ledger, "on_unknown": on_unknown}
+    given = Inputs.of(inputs)
+    n = given.batch_size
+    step = 1 if ledger else batch_size or n
+    parts = []
+    with torch.inference_mode(False), torch.enable_grad():
+        for begin in range(0, max(n, 1), step):
+            rows = slice(begin, begin + step)
+            whole = step >= n
+            part_inputs = given if whole else given.rows(rows)
+            parts.append(METHODS[method](model, part_inputs, target if whole else _target_rows(target, rows, n), **options))
+    return _joined(given, parts, method)
+
+
+def _target_rows(target: Target, rows: slice, n: int) -> Target:
+    return target[rows] if isinstance(target, Tensor) and target.ndim and target.shape[0] == n else target
+
+
+def _joined(given: Inputs, parts: list[Part], method: str) -> Explanation:
+    def cat(tensors: list[Tensor]) -> Tensor:
+        return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
+
+    relevance = {
+        name: cat([p.relevance[name] for p in parts])
+        if given.is_batched(name)
+        else torch.stack([p.relevance[name] for p in parts]).sum(0)
+        for name, _ in given.tensors()
+    }
+    layers: dict[str, Tensor | tuple[Tensor, ...]] = {}
+    for name, slots in parts[0].layers.items():
+        joined = tuple(cat([p.layers[name][i] for p in parts]) for i in range(len(slots)))
+        layers[name] = joined[0] if len(joined) == 1 else joined
+    score = cat([p.score for p in parts])
+    ledger = None
+    if parts[0].rows is not None:
+        totals = torch.stack([_total(p) for p in parts])
+        if len(parts) != len(score):
+            raise InputError("The ledger needs one sample per row of the batch.")
+        ledger = assemble([p.rows or [] for p in parts], score, totals)
+    unknown = {u[:2]: u for p in parts for u in p.unknown}
+    targets = [p.target for p in parts]
+    return Explanation(
+        relevance=given.rebuild(relevance),
+        output=cat([p.output for p in parts]),
+        target=None if targets[0] is None else cat([t for t in targets if t is not None]),
+        score=score,
+        method=method,
+        layers=layers,
+        ledger=ledger,
+        unknown=tuple(unknown.values()),
+        stepped_over=parts[0].stepped_over,
+    )
+
+
+def _total(part: Part) -> Tensor:
+    return sum((r.sum(dtype=torch.float64) for r in part.relevance.values()), torch.zeros((), dtype=torch.float64))

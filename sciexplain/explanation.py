@@ -1,0 +1,172 @@
+"""The result of an explanation, and its file format (safetensors beside JSON, never pickle)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .engine.ledger import ACCOUNTS, Ledger, LedgerRow
+from .engine.mode import UnknownOperation
+from .errors import DataError
+
+Tensors = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Relevance of a batch.
+
+    Attributes
+    ----------
+    relevance : Tensor, or tuple or dict of Tensors
+        Structure and shapes of the inputs.
+    output : Tensor
+        What was explained: the model's output, logits where a final softmax or sigmoid was stepped over.
+    target : Tensor, shape (N,), or None
+        The explained class of each sample; None for a start relevance or a callable.
+    score : Tensor, shape (N,)
+        The relevance that started, in the unit of the output.
+    method : str
+    layers : dict of Tensor
+        Relevance at the outputs of the modules asked for; a tuple of tensors where a module has several outputs or ran
+        several times.
+    ledger : Ledger or None
+        Where the score went; None unless asked for.
+    unknown : tuple of UnknownOperation
+        Operations without a rule: name, module, count.
+    stepped_over : str or None
+        ``"softmax"``, ``"log_softmax"`` or ``"sigmoid"``, where the model ends in one.
+    """
+
+    relevance: Tensors
+    output: Tensor
+    target: Tensor | None
+    score: Tensor
+    method: str = "lrp"
+    layers: Mapping[str, Tensor | tuple[Tensor, ...]] = field(default_factory=dict)
+    ledger: Ledger | None = None
+    unknown: tuple[UnknownOperation, ...] = ()
+    stepped_over: str | None = None
+
+    def __repr__(self) -> str:
+        over = f", {self.stepped_over} stepped over" if self.stepped_over else ""
+        gap = f", ledger gap {self.ledger.gap.abs().max():.2g}" if self.ledger is not None else ""
+        unknown = f", {len(self.unknown)} operations without a rule" if self.unknown else ""
+        return f"Explanation({self.method}, {len(self.score)} samples{over}{gap}{unknown})"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write ``path`` (``.safetensors``) and the same name with ``.json``.
+
+        Raises
+        ------
+        DataError
+            When the folder does not exist.
+        """
+        from safetensors.torch import save_file
+
+        file = _safetensors_path(path)
+        if not file.parent.is_dir():
+            raise DataError(f"Cannot save to {file}: the folder {file.parent} does not exist.")
+        tensors: dict[str, Tensor] = {}
+        document = {
+            "format": FORMAT,
+            "method": self.method,
+            "stepped_over": self.stepped_over,
+            "unknown": [list(u) for u in self.unknown],
+            "relevance": _pack("relevance", self.relevance, tensors),
+            "output": _pack("output", self.output, tensors),
+            "target": _pack("target", self.target, tensors),
+            "score": _pack("score", self.score, tensors),
+            "layers": _pack("layers", dict(self.layers), tensors),
+            "ledger": None if self.ledger is None else _pack_ledger(self.ledger, tensors),
+        }
+        save_file(tensors, file)
+        file.with_suffix(".json").write_text(json.dumps(document, indent=1))
+
+
+def load(path: str | os.PathLike[str]) -> Explanation:
+    """Read what :meth:`Explanation.save` wrote.
+
+    Raises
+    ------
+    DataError
+        When a file is missing or of another format.
+    """
+    from safetensors.torch import load_file
+
+    file = _safetensors_path(path)
+    for part in (file, file.with_suffix(".json")):
+        if not part.is_file():
+            raise DataError(f"No file {part}; an explanation is a .safetensors file with a .json file beside it.")
+    document = json.loads(file.with_suffix(".json").read_text())
+    if document.get("format") != FORMAT:
+        raise DataError(f"{file} has format {document.get('format')!r}; this version reads format {FORMAT}.")
+    tensors = load_file(file)
+    ledger = document["ledger"]
+    return Explanation(
+        relevance=_unpack(document["relevance"], tensors),
+        output=_unpack(document["output"], tensors),
+        target=_unpack(document["target"], tensors),
+        score=_unpack(document["score"], tensors),
+        method=document["method"],
+        layers=_unpack(document["layers"], tensors),
+        ledger=None if ledger is None else _unpack_ledger(ledger, tensors),
+        unknown=tuple(UnknownOperation(*u) for u in document["unknown"]),
+        stepped_over=document["stepped_over"],
+    )
+
+
+def _safetensors_path(path: str | os.PathLike[str]) -> Path:
+    file = Path(path)
+    return file if file.suffix == ".safetensors" else file.with_name(file.name + ".safetensors")
+
+
+def _pack(name: str, value: Any, tensors: dict[str, Tensor]) -> Any:
+    """JSON for ``value``, its tensors put aside under names of their own."""
+    if isinstance(value, Tensor):
+        tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        return {"tensor": name}
+    if isinstance(value, tuple | list):
+        return {"tuple": [_pack(f"{name}.{i}", v, tensors) for i, v in enumerate(value)]}
+    if isinstance(value, dict):
+        return {"dict": {k: _pack(f"{name}.{k}", v, tensors) for k, v in value.items()}}
+    return value
+
+
+def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if "tensor" in value:
+        return tensors[value["tensor"]]
+    if "tuple" in value:
+        return tuple(_unpack(v, tensors) for v in value["tuple"])
+    return {k: _unpack(v, tensors) for k, v in value["dict"].items()}
+
+
+_COLUMNS = ("received", "passed", *ACCOUNTS)
+
+
+def _pack_ledger(ledger: Ledger, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    tensors["ledger.gap"] = ledger.gap
+    for account, amount in ledger.absorbed.items():
+        tensors[f"ledger.absorbed.{account}"] = amount
+    if ledger.rows:
+        for column in _COLUMNS:
+            tensors[f"ledger.rows.{column}"] = torch.stack([getattr(row, column) for row in ledger.rows])
+    return {"rows": [[row.operation, row.module, row.treatment] for row in ledger.rows]}
+
+
+def _unpack_ledger(document: dict[str, Any], tensors: dict[str, Tensor]) -> Ledger:
+    rows = tuple(
+        LedgerRow(*words, **{column: tensors[f"ledger.rows.{column}"][i] for column in _COLUMNS})
+        for i, words in enumerate(document["rows"])
+    )
+    return Ledger(tensors["ledger.gap"], {a: tensors[f"ledger.absorbed.{a}"] for a in ACCOUNTS}, rows)

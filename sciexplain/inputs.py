@@ -1,0 +1,95 @@
+"""Inputs as a model's forward takes them: a tensor, a tuple or a dict of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .errors import InputError
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Named tensors, and how they are handed to the model."""
+
+    structure: str
+    values: dict[str, Any]
+
+    @classmethod
+    def of(cls, inputs: Any) -> Inputs:
+        """Check and name the inputs.
+
+        Raises
+        ------
+        InputError
+            For anything but a tensor or a tuple, list or dict with tensors, and for values that are not finite.
+        """
+        if isinstance(inputs, Tensor):
+            values = {"input": inputs}
+            structure = "tensor"
+        elif isinstance(inputs, Mapping):
+            values, structure = dict(inputs), "dict"
+        elif isinstance(inputs, tuple | list):
+            values, structure = {str(i): v for i, v in enumerate(inputs)}, "tuple"
+        else:
+            raise InputError(
+                f"inputs is {type(inputs).__name__}; expected a tensor, or a tuple or dict of tensors as the model's "
+                "forward takes them."
+            )
+        if not any(isinstance(v, Tensor) for v in values.values()):
+            raise InputError(f"inputs ({structure}) has no tensor to explain.")
+        for name, value in values.items():
+            if isinstance(value, Tensor) and value.is_floating_point() and not bool(torch.isfinite(value).all()):
+                bad = value.numel() - int(torch.isfinite(value).sum())
+                where = "" if structure == "tensor" else f" {name!r}"
+                raise InputError(
+                    f"The input{where} of shape {tuple(value.shape)} has {bad} values that are NaN or infinite; "
+                    "remove or replace them first."
+                )
+        return cls(structure, values)
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        for name, value in self.values.items():
+            if isinstance(value, Tensor):
+                yield name, value
+
+    def replaced(self, tensors: Mapping[str, Tensor]) -> Inputs:
+        return Inputs(self.structure, {**self.values, **tensors})
+
+    def call(self, model: Callable[..., Any]) -> Any:
+        if self.structure == "dict":
+            return model(**self.values)
+        return model(*self.values.values())
+
+    def rebuild(self, tensors: Mapping[str, Tensor]) -> Any:
+        """Results in the structure of the inputs."""
+        if self.structure == "tensor":
+            return tensors["input"]
+        if self.structure == "dict":
+            return dict(tensors)
+        return tuple(tensors.values())
+
+    @property
+    def batch_size(self) -> int:
+        """The first dimension of the first tensor."""
+        first = next(v for _, v in self.tensors())
+        return first.shape[0] if first.ndim else 1
+
+    def rows(self, rows: slice) -> Inputs:
+        """A part of the batch; tensors with another first dimension are shared by all samples."""
+        n = self.batch_size
+        return Inputs(
+            self.structure,
+            {
+                k: v[rows] if isinstance(v, Tensor) and v.ndim and v.shape[0] == n else v
+                for k, v in self.values.items()
+            },
+        )
+
+    def is_batched(self, name: str) -> bool:
+        value = self.values[name]
+        return isinstance(value, Tensor) and value.ndim > 0 and value.shape[0] == self.batch_size

@@ -1,0 +1,158 @@
+"""What is explained: from a model's output and a target to one score per sample.
+
+The explained output is the logit: a final softmax, log-softmax or sigmoid is stepped over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .errors import ModelError, TargetError
+
+Target = int | Tensor | Callable[[Any], Tensor] | None
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the backward pass begins.
+
+    Attributes
+    ----------
+    objective : Tensor, scalar
+        Its gradient is the ``c`` of the explained output.
+    score : Tensor, shape (N,)
+        The relevance that starts.
+    target : Tensor, shape (N,), or None
+        The class of each sample, where the target is a class.
+    """
+
+    objective: Tensor
+    score: Tensor
+    target: Tensor | None
+
+
+def explained_output(output: Any) -> Tensor:
+    """The tensor that an index target refers to: the output, its first tensor, or its ``logits``.
+
+    Raises
+    ------
+    ModelError
+        When there is none, or it is not clear which.
+    """
+    if isinstance(output, Tensor):
+        return output
+    if (logits := getattr(output, "logits", None)) is not None and isinstance(logits, Tensor):
+        return logits
+    if isinstance(output, Mapping):
+        if isinstance(output.get("logits"), Tensor):
+            return output["logits"]
+        tensors = {k: v for k, v in output.items() if isinstance(v, Tensor)}
+        if len(tensors) == 1:
+            return next(iter(tensors.values()))
+        raise ModelError(
+            f"The model returned a dict with the tensors {sorted(map(str, tensors))}; say which one to explain with a "
+            'callable, such as target=lambda output: output["name"][:, 0].'
+        )
+    if isinstance(output, tuple | list):
+        for item in output:
+            if isinstance(item, Tensor):
+                return item
+    raise ModelError(
+        f"The model returned {type(output).__name__} without a tensor; expected a tensor, or a tuple or dict with one."
+    )
+
+
+def start(output: Any, target: Target) -> Start:
+    """Score and objective for a target in any of its forms.
+
+    Parameters
+    ----------
+    output
+        Of the model, logits in the place of a final softmax or sigmoid.
+    target
+        None: the predicted class, or the only output. int or LongTensor (N,): a class. Float tensor shaped like the
+        output: start relevance. Callable: from output to a tensor (N,).
+
+    Raises
+    ------
+    TargetError, ModelError
+    """
+    if callable(target):
+        return _from_callable(output, target)
+    y = explained_output(output)
+    if not y.is_floating_point():
+        raise ModelError(f"The model returned a tensor of {y.dtype}; expected floating point values, such as logits.")
+    if y.ndim == 0:
+        y = y.reshape(1)
+    if isinstance(target, Tensor) and target.is_floating_point():
+        return _from_relevance(y, target)
+    return _from_class(y, target)
+
+
+def _from_callable(output: Any, target: Callable[[Any], Tensor]) -> Start:
+    score = target(output)
+    if not isinstance(score, Tensor) or score.ndim > 1:
+        given = tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__
+        raise TargetError(
+            f"The target callable returned {given}; expected a tensor of shape (N,), one value per sample."
+        )
+    score = score.reshape(-1)
+    return Start(score.sum(), score.detach(), None)
+
+
+def _from_relevance(y: Tensor, target: Tensor) -> Start:
+    if target.shape != y.shape:
+        raise TargetError(
+            f"The target has shape {tuple(target.shape)}, the output {tuple(y.shape)}; a float target is the start "
+            "relevance of every output value and must have the output's shape."
+        )
+    relevance = target.to(y)
+    values = y.detach()
+    c = torch.where(relevance == 0, torch.zeros_like(values), relevance / values)
+    if not bool(torch.isfinite(c).all()):
+        raise TargetError("The target puts relevance on an output that is exactly 0, which no input caused.")
+    return Start((y * c).sum(), relevance.detach().flatten(1).sum(1) if y.ndim > 1 else relevance.detach(), None)
+
+
+def _from_class(y: Tensor, target: int | Tensor | None) -> Start:
+    n = y.shape[0]
+    if y.ndim == 1:
+        y = y[:, None]
+    classes = y.shape[1]
+    if target is None:
+        if y.ndim > 2 and y[0, 0].numel() > 1:
+            raise TargetError(
+                f"The output has shape {tuple(y.shape)}; for a dense output give a class, a start relevance shaped like "
+                "the output, or a callable that sums the region of interest to shape (N,)."
+            )
+        index = y.detach().flatten(1).argmax(1) if y[0].numel() > 1 else torch.zeros(n, dtype=torch.long)
+    elif isinstance(target, Tensor):
+        if target.shape != (n,) and target.numel() != 1:
+            raise TargetError(
+                f"The target has shape {tuple(target.shape)} and {target.dtype}; expected class indices of shape ({n},), "
+                "one per sample, or a float tensor shaped like the output."
+            )
+        index = target.reshape(-1).expand(n)
+    elif isinstance(target, int) and not isinstance(target, bool):
+        index = torch.full((n,), target, dtype=torch.long)
+    else:
+        raise TargetError(
+            f"target={target!r}: expected None, a class index, a tensor of class indices (N,), a float tensor shaped "
+            "like the output, or a callable."
+        )
+    index = index.to(y.device, torch.long)
+    if bool(((index < -classes) | (index >= classes)).any()):
+        worst = int(index[(index < -classes) | (index >= classes)][0])
+        raise TargetError(
+            f"target {worst} is out of range: the model has {classes} outputs (0 to {classes - 1}), output shape "
+            f"{tuple(y.shape)}."
+        )
+    index = index % classes
+    chosen = y[torch.arange(n, device=y.device), index]
+    score = chosen.flatten(1).sum(1) if chosen.ndim > 1 else chosen
+    return Start(score.sum(), score.detach(), index)

@@ -1,0 +1,27 @@
+"""What every test shares."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# A first call may compile or allocate for longer than hypothesis' default deadline.
+settings.register_profile("sciexplain", deadline=None)
+settings.load_profile("sciexplain")
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Ask for a file of the shared data folder; the test is skipped, naming the file, where it is absent."""
+    folder = Path(os.environ.get("SCIEXPLAIN_DATA") or _ROOT.parent / "shared" / "data")
+
+    def find(name: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            pytest.skip(f"needs {path}")
+        return path
+
+    return find
