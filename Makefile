@@ -17,7 +17,7 @@ demo: $(VENV)/.package
 	$(BIN)/sciexplain demo --out demo
 
 test: $(VENV)/.package
-	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 # mypy runs on the installed package, away from the tree, where sciexplain.domains has its imported name.
 lint: $(VENV)/.package
@@ -26,7 +26,7 @@ lint: $(VENV)/.package
 	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p sciexplain
 
 bench: $(VENV)/.package
-	set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done
+	set -e; for file in benchmarks/[!_]*.py; do $(BIN)/python $$file; done
 
 $(VENV)/.created:
 	$(PYTHON) -c 'import sys; sys.exit("sciexplain needs Python 3.11 or newer (make PYTHON=...)" if sys.version_info < (3, 11) else 0)'

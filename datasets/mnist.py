@@ -86,7 +86,7 @@ def _fetch(name: str, sha256: str) -> Path:
 
 def _labelled(images: NDArray[np.uint8], labels: NDArray[np.uint8], *, trained_on: int) -> LabelledImages:
     return LabelledImages(
-        images=images.astype(np.float32) / 255,
+        images=images.astype(np.float32) / np.float32(255),
         labels=labels.astype(np.int64),
         names=tuple("0123456789"),
         train=np.arange(trained_on),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -93,10 +92,12 @@ def explain(
         options |= {"composite": composite or "epsilon", "layers": layers, "ledger": ledger, "on_unknown": on_unknown}
     given = Inputs.of(inputs)
     n = given.batch_size
+    if n == 0:
+        raise InputError("The batch is empty: the first dimension of the input is 0.")
     step = 1 if ledger else batch_size or n
-    parts = []
+    parts: list[Part] = []
     with torch.inference_mode(False), torch.enable_grad():
-        for begin in range(0, max(n, 1), step):
+        for begin in range(0, n, step):
             rows = slice(begin, begin + step)
             whole = step >= n
             part_inputs = given if whole else given.rows(rows)

@@ -27,12 +27,14 @@ for signed inputs). Lapuschkin et al. 2019, *Unmasking Clever Hans predictors*, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from .blocks import blocks
 from .errors import RuleError
 
 __all__ = [
@@ -57,13 +59,19 @@ def stabilize(values: Tensor, stabilizer: float) -> Tensor:
     return values + torch.copysign(values.new_tensor(stabilizer), values)
 
 
+Account = Literal["bias", "stabilizer", "unruled"]
+"""Where relevance that no input gets is booked."""
+
+
 class LinearLayer(Protocol):
     """What a rule may ask of a linear layer ``z = x ⋆ weight + bias`` met by the engine."""
 
-    weight: Tensor
     bias: Tensor | None
     rectified: bool
+    """A ReLU follows: ``z`` is its output, and what ``c`` holds where ``z`` is 0 means nothing."""
 
+    @property
+    def weight(self) -> Tensor: ...
     @property
     def x(self) -> Tensor: ...
     @property
@@ -72,10 +80,11 @@ class LinearLayer(Protocol):
     def input_shape(self) -> torch.Size: ...
     @property
     def nonnegative_input(self) -> bool: ...
-    def forward(self, x: Tensor, weight: Tensor) -> Tensor: ...
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor: ...
     def transpose(self, values: Tensor, weight: Tensor) -> Tensor: ...
+    def transpose_all(self, values: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, ...]: ...
     def expand_input(self, value: float | Tensor) -> Tensor: ...
-    def absorb(self, *, bias: Tensor | None = None, stabilizer: Tensor | None = None) -> None: ...
+    def absorb(self, account: Account, amount: Callable[[], Tensor]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,102 +137,120 @@ class Rule:
         """
         # Behind a ReLU no output below zero carries relevance, so its lines vanish.
         shares = [s for s in self.shares() if not (layer.rectified and s.side < 0)]
-        relevance = c * layer.z
         if layer.nonnegative_input and len(shares) == 1:
-            return self._propagate_mixed(layer, relevance, shares[0])
-        positive, negative = _contribution_sums(layer)
-        to_positive: Tensor | None = None
-        to_negative: Tensor | None = None
-        for share in shares:
-            bias = _mixed_bias(layer, share)
-            total = _add(_scaled(positive, share.positive), _scaled(negative, share.negative))
-            g = self._ratio(layer, relevance, total, bias, share)
-            to_positive = _add(to_positive, _scaled(g, share.positive))
-            to_negative = _add(to_negative, _scaled(g, share.negative))
-        return _to_contributions(layer, to_positive, to_negative)
+            return self._propagate_mixed(layer, c, shares[0])
+        positive = _positive_sum(layer)
+        down = torch.empty_like(positive)
+        for c_, z, p, d in blocks(_like(c, positive), _like(layer.z, positive), positive, down):
+            self._split(c_, z, p, d, shares)
+        up = positive
+        self._book(layer, c, up, down)
+        return _to_contributions(layer, up, down)
 
-    def _propagate_mixed(self, layer: LinearLayer, relevance: Tensor, share: Share) -> Tensor:
-        """The case of inputs >= 0 and one line: the factors go into the weights."""
+    def _split(self, c: Tensor, z: Tensor, p: Tensor, down: Tensor, shares: list[Share]) -> None:
+        """What each positive and each negative contribution is multiplied with, into ``p`` and ``down``.
+
+        ``p`` comes with the positive sums. Each share's total has the sign of the share on the outputs it is for.
+        """
+        ratios = []
+        for s in shares:
+            sign = s.side or (1 if s.negative == 0 else -1)
+            total = torch.mul(p, sign * (s.positive - s.negative)).add_(z, alpha=sign * s.negative)
+            if sign < 0:  # what is left of two equal sums is rounding, not a contribution
+                noise = p * (_ROUNDING * torch.finfo(p.dtype).eps)
+                denominator = _open_below(total.sub_(noise), self.stabilizer).add_(noise)
+            else:
+                denominator = _open_below(total, self.stabilizer)
+            relevance = c * (z.clamp(min=0) if s.side > 0 else z.clamp(max=0) if s.side < 0 else z)
+            ratios.append((relevance.div_(denominator), sign * s.weight, s))
+        for out, factor_of in ((p, lambda s: s.positive), (down, lambda s: s.negative)):
+            (g, weight, s), *others = ratios
+            torch.mul(g, weight * factor_of(s), out=out)
+            for g, weight, s in others:
+                if factor_of(s):
+                    out.add_(g, alpha=weight * factor_of(s))
+
+    def _propagate_mixed(self, layer: LinearLayer, c: Tensor, share: Share) -> Tensor:
+        """One line, and inputs >= 0 (or a rule on weights): the factors go into the weights."""
         weight = _mix(layer.weight, share)
-        total = layer.forward(layer.x, weight)
-        g = self._ratio(layer, relevance, total, _mixed_bias(layer, share), share)
+        bias = None if layer.bias is None else _mix(layer.bias, share)
+        total = layer.forward(layer.x, weight, bias)
+        known_sign = share.negative == 0 or bool(share.side)
+        for c_, z, t in blocks(_like(c, total), _like(layer.z, total), total):
+            denominator = _open_below(t, self.stabilizer) if known_sign else stabilize(t, self.stabilizer)
+            torch.mul(c_, z.clamp(min=0) if share.side > 0 and not layer.rectified else z, out=t)
+            t.div_(denominator)
+        g = total
+        layer.absorb("bias", lambda: g * bias if bias is not None else torch.zeros_like(g))
+        layer.absorb("stabilizer", lambda: c * layer.z - g * layer.forward(layer.x, weight, bias))
         return layer.transpose(g, weight)
 
-    def _ratio(
-        self, layer: LinearLayer, relevance: Tensor, total: Tensor | None, bias: Tensor | None, share: Share
-    ) -> Tensor:
-        total = _add(total, bias)
-        assert total is not None
-        denominator = stabilize(total, self.stabilizer)
-        g = relevance / denominator
-        if share.weight != 1:
-            g = g * share.weight
-        if share.side and not layer.rectified:
-            g = g * (layer.z > 0 if share.side > 0 else layer.z < 0)
-        layer.absorb(bias=None if bias is None else g * bias, stabilizer=g * (denominator - total))
-        return g
+    def _book(self, layer: LinearLayer, c: Tensor, to_positive: Tensor, to_negative: Tensor) -> None:
+        def bias_part() -> Tensor:
+            if layer.bias is None:
+                return torch.zeros_like(c)
+            return to_positive * layer.bias.clamp(min=0) + to_negative * layer.bias.clamp(max=0)
+
+        def lost() -> Tensor:
+            positive = _positive_sum(layer)
+            return c * layer.z - to_positive * positive - to_negative * (layer.z - positive)
+
+        layer.absorb("bias", bias_part)
+        layer.absorb("stabilizer", lost)
+
+
+_ROUNDING = 32
+
+
+def _like(values: Tensor, pattern: Tensor) -> Tensor:
+    """``values`` in the memory layout of ``pattern``, which they usually have."""
+    if values.shape == pattern.shape and values.stride() == pattern.stride():
+        return values
+    return torch.empty_like(pattern).copy_(values)
+
+
+def _open_below(total: Tensor, stabilizer: float) -> Tensor:
+    """A denominator that is known to be positive; infinite where there is no contribution to share."""
+    return torch.threshold(total, 0.0, float("inf")).add_(stabilizer)
 
 
 def _mix(values: Tensor, share: Share) -> Tensor:
     """``positive * values⁺ + negative * values⁻``."""
-    if share.positive == share.negative:
-        return values if share.positive == 1 else values * share.positive
     if share.negative == 0:
-        return values.clamp(min=0) if share.positive == 1 else values.clamp(min=0) * share.positive
-    return torch.where(values > 0, values * share.positive, values * share.negative)
+        return values.clamp(min=0) * share.positive
+    return (values * share.negative).add_(values.clamp(min=0), alpha=share.positive - share.negative)
 
 
-def _mixed_bias(layer: LinearLayer, share: Share) -> Tensor | None:
-    return None if layer.bias is None else _mix(layer.bias, share)
+def _positive_sum(layer: LinearLayer) -> Tensor:
+    r"""Sum of the positive contributions to each output, the bias among them.
 
-
-def _scaled(values: Tensor, factor: float) -> Tensor | None:
-    if factor == 0:
-        return None
-    return values if factor == 1 else values * factor
-
-
-def _add(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    if a is None or b is None:
-        return b if a is None else a
-    return a + b
-
-
-def _without_bias(layer: LinearLayer) -> Tensor:
-    return layer.z if layer.bias is None else layer.z - layer.bias
-
-
-def _contribution_sums(layer: LinearLayer) -> tuple[Tensor, Tensor]:
-    r"""Sums of the positive and of the negative contributions to each output, without bias.
-
-    For inputs of any sign, :math:`\sum_i (x_i w_{ij})^\pm = (z_j - b_j \pm \sum_i |x_i||w_{ij}|) / 2`.
+    For inputs of any sign, :math:`\sum_i (x_i w_{ij})^+ = (z_j + \sum_i |x_i||w_{ij}|) / 2`. The negative sum is what
+    is left to ``z``.
     """
-    if layer.rectified:  # the values below zero are gone; they carry no relevance, but the sums need them
-        z = layer.forward(layer.x, layer.weight)
-    else:
-        z = _without_bias(layer)
+    bias = layer.bias
     if layer.nonnegative_input:
-        positive = layer.forward(layer.x, layer.weight.clamp(min=0))
-        return positive, (z - positive).clamp_(max=0)
-    absolute = layer.forward(layer.x.abs(), layer.weight.abs())
-    return ((z + absolute) / 2).clamp_(min=0), ((z - absolute) / 2).clamp_(max=0)
+        return layer.forward(layer.x, layer.weight.clamp(min=0), None if bias is None else bias.clamp(min=0))
+    total = layer.forward(layer.x.abs(), layer.weight.abs(), None if bias is None else bias.abs())
+    for z, s in blocks(_like(layer.z, total), total):
+        noise = s * (_ROUNDING * torch.finfo(s.dtype).eps)
+        s.add_(z).div_(2).sub_(noise)
+        torch.threshold_(s, 0.0, 0.0).addcmul_(noise, s.sign())  # what is left of two equal sums is rounding
+    return total
 
 
-def _to_contributions(layer: LinearLayer, to_positive: Tensor | None, to_negative: Tensor | None) -> Tensor:
+def _to_contributions(layer: LinearLayer, up: Tensor, down: Tensor) -> Tensor:
     r""":math:`\sum_j [(x_i w_{ij})^+ u^+_j + (x_i w_{ij})^- u^-_j] / x_i` for both signs of ``x``."""
     weight = layer.weight
     if layer.nonnegative_input:
-        up = None if to_positive is None else layer.transpose(to_positive, weight.clamp(min=0))
-        down = None if to_negative is None else layer.transpose(to_negative, weight.clamp(max=0))
-        total = _add(up, down)
-        assert total is not None
-        return total
-    zero = torch.zeros_like(layer.z)
-    u_plus = zero if to_positive is None else to_positive
-    u_minus = zero if to_negative is None else to_negative
-    plain = layer.transpose((u_plus + u_minus) / 2, weight)
-    absolute = layer.transpose((u_plus - u_minus) / 2, weight.abs())
-    return plain + torch.where(layer.x < 0, -absolute, absolute)
+        return layer.transpose(up, weight.clamp(min=0)).add_(layer.transpose(down, weight.clamp(max=0)))
+    for u, d in blocks(up, down):
+        half_difference = (u - d).div_(2)
+        u.add_(d).div_(2)
+        d.copy_(half_difference)
+    plain, absolute = layer.transpose(up, weight), layer.transpose(down, weight.abs())
+    for p, a, x in blocks(plain, _like(absolute, plain), _like(layer.x, plain)):
+        p.addcmul_(a, x.sign())
+    return plain
 
 
 @dataclass(frozen=True)
@@ -237,14 +264,18 @@ class Epsilon(Rule):
     needs_input = False
 
     def propagate(self, layer: LinearLayer, c: Tensor) -> Tensor:
-        if self.epsilon > 0:
-            # c z / (z + ε sign z) = c − ε c / (|z| + ε): two passes over memory instead of five
-            kept = torch.addcdiv(c, c, layer.z.abs().add_(self.epsilon), value=-self.epsilon)
-            layer.absorb(stabilizer=(c - kept) * layer.z)
-            c = kept
-        if layer.bias is not None:
-            layer.absorb(bias=c * layer.bias)
-        return layer.transpose(c, layer.weight)
+        z = layer.z
+        kept = torch.empty_like(z)
+        for c_, z_, k in blocks(_like(c, z), z, kept):
+            if layer.rectified:  # z >= 0, and 0 takes nothing
+                torch.mul(c_, z_ / (z_ + self.epsilon) if self.epsilon else z_ > 0, out=k)
+            else:
+                size = z_.abs()
+                torch.mul(c_, size.div_(size + self.epsilon) if self.epsilon else 1, out=k)
+        if (bias := layer.bias) is not None:
+            layer.absorb("bias", lambda: kept * bias)
+        layer.absorb("stabilizer", lambda: (c - kept) * z)
+        return layer.transpose(kept, layer.weight)
 
 
 @dataclass(frozen=True)
@@ -300,8 +331,7 @@ class Gamma(Rule):
     gamma: float = 0.25
 
     def propagate(self, layer: LinearLayer, c: Tensor) -> Tensor:
-        share = Share(1 + self.gamma, 1)
-        return self._propagate_mixed(layer, c * layer.z, share)
+        return self._propagate_mixed(layer, c, Share(1 + self.gamma, 1))
 
 
 @dataclass(frozen=True)
@@ -320,7 +350,7 @@ class _Spreading(Rule):
         total = layer.forward(layer.expand_input(1.0), weight)
         denominator = stabilize(total, self.stabilizer)
         g = c * layer.z / denominator
-        layer.absorb(stabilizer=g * (denominator - total))
+        layer.absorb("stabilizer", lambda: g * (denominator - total))
         return layer.transpose(g, weight)
 
 
@@ -388,14 +418,15 @@ class ZBox(Rule):
     def propagate(self, layer: LinearLayer, c: Tensor) -> Tensor:
         x, low, high = layer.x, layer.expand_input(self.low), layer.expand_input(self.high)
         weight, positive, negative = layer.weight, layer.weight.clamp(min=0), layer.weight.clamp(max=0)
-        total = layer.forward(x, weight) - layer.forward(low, positive) - layer.forward(high, negative)
-        denominator = stabilize(total, self.stabilizer)
-        g = c * layer.z / denominator
-        layer.absorb(stabilizer=g * (denominator - total))
-        relevance = x * layer.transpose(g, weight)
-        relevance -= low * layer.transpose(g, positive)
-        relevance -= high * layer.transpose(g, negative)
-        return relevance
+        shift = layer.forward(low, positive) + layer.forward(high, negative)
+        if layer.bias is not None:
+            shift = shift + layer.bias
+        g = layer.z - shift
+        for c_, z, t in blocks(_like(c, g), _like(layer.z, g), g):
+            t.copy_(c_ * z / stabilize(t, self.stabilizer))
+        layer.absorb("stabilizer", lambda: c * layer.z - g * (layer.z - shift))
+        to_x, to_low, to_high = layer.transpose_all(g, (weight, positive, negative))
+        return (x * to_x).addcmul_(low, to_low, value=-1).addcmul_(high, to_high, value=-1)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class Start:
     objective : Tensor, scalar
         Its gradient is the ``c`` of the explained output.
     score : Tensor, shape (N,)
-        The relevance that starts.
+        The relevance that starts; none does on an output that is exactly 0.
     target : Tensor, shape (N,), or None
         The class of each sample, where the target is a class.
     """
@@ -111,12 +111,10 @@ def _from_relevance(y: Tensor, target: Tensor) -> Start:
             f"The target has shape {tuple(target.shape)}, the output {tuple(y.shape)}; a float target is the start "
             "relevance of every output value and must have the output's shape."
         )
-    relevance = target.to(y)
-    values = y.detach()
-    c = torch.where(relevance == 0, torch.zeros_like(values), relevance / values)
-    if not bool(torch.isfinite(c).all()):
-        raise TargetError("The target puts relevance on an output that is exactly 0, which no input caused.")
-    return Start((y * c).sum(), relevance.detach().flatten(1).sum(1) if y.ndim > 1 else relevance.detach(), None)
+    relevance, values = target.to(y), y.detach()
+    c = torch.where(values == 0, torch.zeros_like(values), relevance / values)  # what is 0, no input caused
+    started = torch.where(values == 0, torch.zeros_like(values), relevance)
+    return Start((y * c).sum(), started.flatten(1).sum(1) if y.ndim > 1 else started, None)
 
 
 def _from_class(y: Tensor, target: int | Tensor | None) -> Start:

@@ -4,11 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 
 # A first call may compile or allocate for longer than hypothesis' default deadline.
 settings.register_profile("sciexplain", deadline=None)
 settings.load_profile("sciexplain")
+
+# Parallel workers share the cores; their threads would wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)
 
 _ROOT = Path(__file__).resolve().parent.parent
 

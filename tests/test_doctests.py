@@ -8,14 +8,10 @@ import pytest
 
 import sciexplain
 
-
-def _modules():
-    for module in pkgutil.walk_packages(sciexplain.__path__, "sciexplain."):
-        yield module.name
-    yield "sciexplain"
+MODULES = ["sciexplain", *(m.name for m in pkgutil.walk_packages(sciexplain.__path__, "sciexplain."))]
 
 
-@pytest.mark.parametrize("name", _modules())
+@pytest.mark.parametrize("name", MODULES)
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     failed, _ = doctest.testmod(

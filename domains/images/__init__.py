@@ -7,7 +7,8 @@
 >>> images.save("why.png", images.figure(e))  # doctest: +SKIP
 """
 
-from sciexplain.domains.images.explain import Contrast, ImageExplanation, contrast, explain
+from sciexplain.domains.images.contrast import Contrast, contrast
+from sciexplain.domains.images.explain import ImageExplanation, explain
 from sciexplain.domains.images.figures import contrast_figure, figure, methods_figure
 from sciexplain.domains.images.heatmap import limit, overlay, render
 from sciexplain.domains.images.preprocess import Preprocess

@@ -1,4 +1,4 @@
-"""Why a model said this about these pictures: relevance per pixel, and class against class."""
+"""Why a model said this about these pictures: relevance per pixel."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from sciexplain.errors import InputError
 
 Model = Callable[..., Any]
 Pictures = Picture | PathName | NDArray | Tensor | Sequence[Picture | PathName | NDArray]
-Target = int | Tensor | Callable[[Tensor], Tensor] | None
+Target = int | Tensor | Callable[[Any], Tensor] | None
 
 _BOXED = ("epsilon_gamma_box", "deep_taylor")
 
@@ -42,7 +42,7 @@ class ImageExplanation:
 
     pictures: tuple[Picture, ...]
     relevance: Tensor
-    explanation: Any
+    explanation: sx.Explanation
     preprocess: Preprocess | None = None
     labels: tuple[str, ...] | None = None
 
@@ -60,8 +60,8 @@ class ImageExplanation:
         return self.explanation.score
 
     @property
-    def target(self) -> Any:
-        """What was explained; the predicted classes where none was asked for."""
+    def target(self) -> Tensor | None:
+        """(N,): the class explained for each picture; None for a start relevance or a callable."""
         return self.explanation.target
 
     def original(self, i: int) -> Tensor:
@@ -75,37 +75,13 @@ class ImageExplanation:
         return class_name(self.target, i, self.labels)
 
 
-@dataclass(frozen=True, eq=False)
-class Contrast:
-    """One class against another, for N pictures.
-
-    Attributes
-    ----------
-    for_a, for_b
-        What speaks for each class.
-    against
-        What speaks for the first and against the second: the explanation of output a − output b.
-    a, b
-        (N,) class indices.
-    """
-
-    for_a: ImageExplanation
-    for_b: ImageExplanation
-    against: ImageExplanation
-    a: Tensor
-    b: Tensor
-
-    def __len__(self) -> int:
-        return len(self.for_a)
-
-
 def explain(
     model: Model,
     pictures: Pictures,
     target: Target = None,
     *,
     preprocess: Preprocess | None = None,
-    composite: "sx.Composite | str | None" = None,
+    composite: sx.Composite | str | None = None,
     method: str = "lrp",
     ledger: bool = False,
     batch_size: int | None = None,
@@ -146,86 +122,37 @@ def explain(
     >>> bool(torch.allclose(e.heatmap.sum((1, 2)), e.score, atol=1e-5))
     True
     """
-    shown, inputs = _prepare(model, pictures, preprocess)
+    shown, inputs = prepare(model, pictures, preprocess)
     explanation = sx.explain(
         model,
         inputs,
         target,
         method,
-        composite=_composite(composite, preprocess, pictures),
+        composite=composite_for(composite, preprocess, pictures),
         ledger=ledger,
         batch_size=batch_size,
         **options,
     )
     processed = None if isinstance(pictures, Tensor) else preprocess
     names = None if labels is None else tuple(labels)
-    return ImageExplanation(shown, explanation.relevance, explanation, processed, names)
+    return ImageExplanation(shown, single(explanation.relevance), explanation, processed, names)
 
 
-def contrast(
-    model: Model,
-    pictures: Pictures,
-    a: int | Tensor,
-    b: int | Tensor,
-    *,
-    preprocess: Preprocess | None = None,
-    composite: "sx.Composite | str | None" = None,
-    method: str = "lrp",
-    ledger: bool = False,
-    batch_size: int | None = None,
-    labels: Sequence[str] | None = None,
-    **options: Any,
-) -> Contrast:
-    """Explain one class against another: "what speaks for 3, what for 9?".
-
-    Parameters
-    ----------
-    a, b
-        Class indices: one for all pictures, or (N,), such as the predicted class and the runner-up.
-    model, pictures, preprocess, composite, method, ledger, batch_size, labels, **options
-        As in :func:`explain`.
-
-    Notes
-    -----
-    Evidence that both classes share cancels in ``against``, which is why it often says more than the two
-    alone. With methods that are linear in the output, LRP among them, it is ``for_a − for_b``.
-    """
-    shown, inputs = _prepare(model, pictures, preprocess)
-    processed = None if isinstance(pictures, Tensor) else preprocess
-    rule = _composite(composite, preprocess, pictures)
-    names = None if labels is None else tuple(labels)
-
-    def one(target: Target) -> ImageExplanation:
-        explanation = sx.explain(
-            model, inputs, target, method, composite=rule, ledger=ledger, batch_size=batch_size, **options
-        )
-        return ImageExplanation(shown, explanation.relevance, explanation, processed, names)
-
-    first, second = (torch.as_tensor(index).expand(len(shown)) for index in (a, b))
-    for_a, for_b = one(first), one(second)
-    return Contrast(for_a, for_b, one(_difference(for_a.explanation.output, first, second)), first, second)
+def single(value: Any) -> Tensor:
+    """The relevance of a model with one input is a tensor."""
+    assert isinstance(value, Tensor)
+    return value
 
 
-def _difference(output: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Start relevance of output a − output b, (N, classes)."""
-    start = torch.zeros_like(output)
-    rows = torch.arange(len(output), device=output.device)
-    a, b = a.to(output.device), b.to(output.device)
-    start[rows, a] += output[rows, a]
-    start[rows, b] -= output[rows, b]
-    return start
-
-
-def class_name(target: Any, i: int, labels: Sequence[str] | None) -> str:
+def class_name(target: Tensor | None, i: int, labels: Sequence[str] | None) -> str:
     """Name, or else the number, of the class that ``target`` gives to picture i; empty if it gives none."""
-    if isinstance(target, Tensor) and target.ndim == 1 and not target.is_floating_point():
-        target = int(target[i])
-    if not isinstance(target, int):
+    if target is None:
         return ""
-    return labels[target] if labels is not None else str(target)
+    number = int(target[i])
+    return labels[number] if labels is not None else str(number)
 
 
-def _prepare(
+def prepare(
     model: Model, pictures: Pictures, preprocess: Preprocess | None
 ) -> tuple[tuple[Picture, ...], Tensor]:
     """The pictures to show and the network's input."""
@@ -268,7 +195,7 @@ def _shown(inputs: Tensor, preprocess: Preprocess | None) -> tuple[Picture, ...]
     return tuple(Picture(f"[{i}]", None, array) for i, array in enumerate(arrays))
 
 
-def _composite(composite: Any, preprocess: Preprocess | None, pictures: Any) -> Any:
+def composite_for(composite: Any, preprocess: Preprocess | None, pictures: Any) -> Any:
     """Give a named composite with a z^B rule the bounds of the network's input."""
     if composite not in _BOXED:
         return composite

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import NDArray
 
-from sciexplain.domains.images.explain import Contrast, ImageExplanation, class_name
+from sciexplain.domains.images.contrast import Contrast
+from sciexplain.domains.images.explain import ImageExplanation, class_name
 from sciexplain.domains.images.heatmap import grey, limit, overlay, render
 from sciexplain.domains.images.panels import Panel, Row, draw, number
 from sciexplain.domains.images.read import Picture
@@ -42,7 +43,7 @@ def figure(
         scale = limit(heatmap, percentile)
         panels = [
             Panel(_shown(picture)),
-            Panel(render(heatmap, cmap, scale), _score(e, i)),
+            Panel(render(heatmap, cmap, scale), _score(e.label(i), e, i)),
             Panel(overlay(picture, heatmap, cmap=cmap, scale=scale)),
         ]
         rows.append(Row(picture.name, panels, scale))
@@ -69,7 +70,7 @@ def contrast_figure(
         heatmaps = [e.original(i) for e in explanations]
         scale = max(limit(heatmap, percentile) for heatmap in heatmaps)
         captions = [
-            f"{what}: {number(float(e.score[i]))}"
+            _score(what, e, i)
             for what, e in zip((first, second, f"{first} − {second}"), explanations, strict=True)
         ]
         panels = [Panel(_shown(c.for_a.pictures[i]))]
@@ -120,7 +121,9 @@ def methods_figure(
         for e in listed:
             heatmap = e.original(i)
             scale = limit(heatmap, percentile)
-            panels.append(Panel(render(heatmap, cmap, scale), f"± {number(scale)}" if heatmap.any() else "all zero"))
+            panels.append(
+                Panel(render(heatmap, cmap, scale), f"± {number(scale)}" if heatmap.any() else "all zero")
+            )
         rows.append(Row(names[0][i], panels))
     note = "relevance; ±max is written below each panel"
     return draw(["picture", *explanations], rows, cmap=cmap, note=note)
@@ -140,6 +143,5 @@ def _shown(picture: Picture) -> NDArray:
     return grey(picture)[..., None].repeat(3, axis=-1)
 
 
-def _score(e: ImageExplanation, i: int) -> str:
-    name = e.label(i)
-    return f"{name}: {number(float(e.score[i]))}" if name else f"score {number(float(e.score[i]))}"
+def _score(of: str, e: ImageExplanation, i: int) -> str:
+    return f"score{f' of {of}' if of else ''}: {number(float(e.score[i]))}"

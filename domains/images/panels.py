@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -134,11 +135,20 @@ def _break(text: str, width: float, size: float) -> list[str]:
 
 
 def _width(text: str, size: float) -> float:
-    """Inches."""
+    """Inches, without kerning."""
+    return sum(map(_advance, text)) * size / 72
+
+
+@cache
+def _advance(letter: str) -> float:
+    """How far a letter moves the next one, in units of the font's size."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
-    return text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)[0] / 72
+    def width(text: str) -> float:
+        return text_to_path.get_text_width_height_descent(text, FontProperties(size=1), ismath=False)[0]
+
+    return width(f"n{letter}n") - width("nn")
 
 
 def _height(row: Row) -> float:

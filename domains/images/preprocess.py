@@ -161,9 +161,7 @@ class Preprocess:
         resized = self._resized(picture.size)
         top, left, height, width = self._kept(resized, picture.name)
         if resized != picture.size:
-            pixels = F.interpolate(
-                pixels[None], size=resized, mode="bilinear", align_corners=False, antialias=True
-            )[0]
+            pixels = _resize(pixels, resized)
         # Interpolation may leave 0..1 by a rounding error, and the bounds of z^B must hold exactly.
         pixels = pixels[:, top : top + height, left : left + width].clamp(0, 1)
         return self._normalised(pixels[None])[0]
@@ -217,6 +215,17 @@ def _per_channel(value: float | tuple[float, ...]) -> tuple[float, ...]:
 
 def _sides(value: int | Size) -> Size:
     return (value, value) if isinstance(value, int) else value
+
+
+def _resize(pixels: Tensor, size: Size) -> Tensor:
+    """(C, h, w) to (C, *size) by antialiased bilinear interpolation."""
+    if size[1] == 1:
+        # torch 2.13 gets an output of one column wrong on the CPU.
+        rows, columns = (
+            _resize_weights(*sides).to(pixels) for sides in zip(pixels.shape[1:], size, strict=True)
+        )
+        return rows @ pixels @ columns.T
+    return F.interpolate(pixels[None], size=size, mode="bilinear", align_corners=False, antialias=True)[0]
 
 
 def _resize_weights(before: int, after: int) -> Tensor:

@@ -128,11 +128,8 @@ def _from_masks(masks: Mapping[str, LabelMap]) -> tuple[NDArray, list[str]]:
 
 
 def _one_each(maps: LabelMap | Sequence[LabelMap], count: int) -> list[NDArray]:
-    if isinstance(maps, np.ndarray | Tensor):
-        array = _array(maps)
-        if array.ndim == 2:
-            return [array] * count
-        listed = list(array)
+    if isinstance(maps, np.ndarray | Tensor) and maps.ndim == 2:
+        listed = [_array(maps)] * count
     else:
         listed = [_array(one) for one in maps]
     if len(listed) != count or any(one.ndim != 2 for one in listed):

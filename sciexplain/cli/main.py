@@ -17,7 +17,7 @@ class _OneLineErrors(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except SciExplainError as error:
+        except (SciExplainError, OSError) as error:
             report_error(error)
             raise typer.Exit(2) from error
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..rules import Account
 from . import tags
-from .ledger import Account
 
 if TYPE_CHECKING:
     from .mode import LRP
@@ -82,7 +82,7 @@ def with_slope(tensor: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
     """The same values; ``change`` is applied to what flows back through this use of them only."""
     alias = tensor.view_as(tensor)
     tag = tags.tag_of(tensor)
-    tags.put(alias, tags.Tag(tag.stage, tag.gate, tag.logits, tag.squash, alias=True))
+    tags.put(alias, tags.Tag(tag.stage, tag.gate, tag.logits, tag.squash, alias_of=tensor))
     alias.register_hook(change)
     return alias
 

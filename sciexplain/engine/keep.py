@@ -37,10 +37,6 @@ class Kept:
         self._tensor = self._tensor.clone()
         self._version = self._tensor._version
 
-    def accept_change(self) -> None:
-        """The change just made is one the owner can live with (a ReLU on its own output)."""
-        self._version = self._tensor._version
-
 
 class Keeper:
     """All kept tensors by storage."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..rules import Rule
+from ..rules import Account, Rule
 from . import tags
 from .keep import Kept
 from .ledger import Row
@@ -36,10 +37,13 @@ class Layer:
     """The rule, and the rule if this turns out to be the last layer."""
     port: Tensor
     stage: int
-    weight: Tensor
+    raw_weight: Tensor
+    """As the model has it; BatchNorm's factors are multiplied in when the rule asks for ``weight``."""
     bias: Tensor | None
     kept_x: Kept | None
     dtype: torch.dtype
+    input_scale: Tensor | None = None
+    output_scale: Tensor | None = None
     kept_z: Kept | None = None
     rectified: bool = False
     uses: int = 0
@@ -50,6 +54,17 @@ class Layer:
     @property
     def rule(self) -> Rule:
         return self.rules[self.index == self.lrp.layer_count - 1]
+
+    @cached_property
+    def weight(self) -> Tensor:
+        weight, linear_map = self.raw_weight.to(self.dtype), self.map
+        if self.input_scale is not None:
+            assert isinstance(linear_map, Dense | Convolution)
+            weight = linear_map.scale_input(weight, self.input_scale)
+        if self.output_scale is not None:
+            assert isinstance(linear_map, Dense | Convolution)
+            weight = linear_map.scale_output(weight, self.output_scale)
+        return weight
 
     @property
     def z(self) -> Tensor:
@@ -69,30 +84,39 @@ class Layer:
     def nonnegative_input(self) -> bool:
         return self.kept_x is not None and bool(self.kept_x.get().amin() >= 0)
 
-    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
-        return self.map.forward(x, weight)
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return self.map.forward(x, weight, bias)
 
     def transpose(self, values: Tensor, weight: Tensor) -> Tensor:
         return self.map.transpose(values, weight, self.port.shape)
 
-    def expand_input(self, value: float | Tensor) -> Tensor:
-        return self.map.expand_input(value, self.weight, self.port.shape)
+    def transpose_all(self, values: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """:meth:`transpose` with several weights; of a plain convolution as one with more channels."""
+        linear_map = self.map
+        if isinstance(linear_map, Convolution) and linear_map.groups == 1 and not linear_map.transposed:
+            axis = linear_map.input_channel(len(self.port.shape))
+            shape = list(self.port.shape)
+            shape[axis] *= len(weights)
+            together = linear_map.transpose(values, torch.cat(weights, 1), torch.Size(shape))
+            return together.chunk(len(weights), axis)
+        return tuple(self.transpose(values, weight) for weight in weights)
 
-    def absorb(self, *, bias: Tensor | None = None, stabilizer: Tensor | None = None) -> None:
+    def expand_input(self, value: float | Tensor) -> Tensor:
+        return self.map.expand_input(value, self.raw_weight.to(self.dtype), self.port.shape)
+
+    def absorb(self, account: Account, amount: Callable[[], Tensor]) -> None:
         if self.row is not None:
-            self.row.absorb("bias", bias)
-            self.row.absorb("stabilizer", stabilizer)
+            self.row.absorb(account, amount())
 
     def behind_affine(self, scale: Tensor, shift: Tensor, column: tuple[int, ...]) -> Layer:
         """This layer followed by ``scale * z + shift``, per output channel, as one layer.
 
         ``column`` is the shape in which a value per channel broadcasts to ``z``.
         """
-        assert isinstance(self.map, Dense | Convolution)
         bias = shift.reshape(column)
         if self.bias is not None:
             bias = self.bias * scale.reshape(column) + bias
-        return self._copy(weight=self.map.scale_output(self.weight, scale), bias=bias)
+        return self._copy(output_scale=scale if self.output_scale is None else self.output_scale * scale, bias=bias)
 
     def with_bias(self, bias: Tensor) -> Layer:
         return self._copy(bias=bias)
@@ -111,13 +135,22 @@ class Layer:
             capture.watch(output)
         return output
 
+    def emit_in_place(self, output: Tensor) -> Tensor:
+        """The layer's output for a ReLU that overwrites ``output``."""
+        _EmitInPlace.apply(self.port, output, self)
+        self.kept_z = self.lrp.keeper.keep(output)
+        for capture in self.captures:
+            capture.watch(output)
+        return output
+
     def propagate(self, c: Tensor) -> Tensor:
         rule, relevance_wanted = self.rule, self.lrp.yields_relevance and self.stage == tags.RAW
         result = rule.propagate(self, c.to(self.dtype))
+        self.__dict__.pop("weight", None)  # merged weights live only as long as they are used
         if rule.yields_relevance and not relevance_wanted:
             x = self.x
             quotient = torch.where(x == 0, torch.zeros_like(result), result / x)
-            self.absorb(stabilizer=torch.where(x == 0, result, torch.zeros_like(result)))
+            self.absorb("stabilizer", lambda: torch.where(x == 0, result, torch.zeros_like(result)))
             return quotient
         if relevance_wanted and not rule.yields_relevance:
             return result * self.x
@@ -128,21 +161,39 @@ class _Emit(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, port: Tensor, layer: Layer, box: list[Tensor]) -> Tensor:
         ctx.layer = layer
+        ctx.set_materialize_grads(False)
         return box.pop()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, c: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.layer.propagate(c), None, None
+    def backward(ctx: Any, c: Tensor | None) -> tuple[Tensor | None, None, None]:
+        return (None if c is None else ctx.layer.propagate(c)), None, None
+
+
+class _EmitInPlace(torch.autograd.Function):
+    """``output.relu_()`` and the layer before it as one node; the layer's own node gets nothing."""
+
+    @staticmethod
+    def forward(ctx: Any, port: Tensor, output: Tensor, layer: Layer) -> Tensor:
+        ctx.layer = layer
+        ctx.set_materialize_grads(False)
+        ctx.mark_dirty(output)
+        return output.relu_()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, c: Tensor | None) -> tuple[Tensor | None, None, None]:
+        return (None if c is None else ctx.layer.propagate(c)), None, None
 
 
 class _Port(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.set_materialize_grads(False)
         return x.new_empty(()).expand(x.shape)
 
     @staticmethod
-    def backward(ctx: Any, c: Tensor) -> Tensor:
+    def backward(ctx: Any, c: Tensor | None) -> Tensor | None:
         return c
 
 
@@ -155,8 +206,10 @@ def port(x: Tensor) -> Tensor:
 def layer_of(tensor: Tensor) -> Layer | None:
     """The layer whose output this tensor is, unchanged."""
     node = tags.producer(tensor)
-    layer: Layer | None = node.layer if isinstance(node, _Emit._backward_cls) else None
-    return None if layer is None or layer.rectified else layer
+    if not isinstance(node, _Emit._backward_cls) or node.layer.rectified:
+        return None
+    layer: Layer = node.layer
+    return layer
 
 
 def is_lone_batch_norm(layer: Layer) -> bool:

@@ -13,7 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Account = Literal["bias", "stabilizer", "unruled"]
+from ..rules import Account
+
 ACCOUNTS: tuple[Account, ...] = ("bias", "stabilizer", "unruled")
 
 
@@ -30,9 +31,8 @@ class Row:
     passed: float = 0.0
     absorbed: dict[Account, float] = field(default_factory=lambda: dict.fromkeys(ACCOUNTS, 0.0))
 
-    def absorb(self, account: Account, amount: Tensor | None) -> None:
-        if amount is not None:
-            self.absorbed[account] += amount.sum(dtype=torch.float64).item()
+    def absorb(self, account: Account, amount: Tensor) -> None:
+        self.absorbed[account] += amount.sum(dtype=torch.float64).item()
 
     def close(self) -> None:
         if self.remainder is not None:

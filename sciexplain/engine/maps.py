@@ -16,7 +16,7 @@ from ..errors import RuleError
 class LinearMap(Protocol):
     kind: str
 
-    def forward(self, x: Tensor, weight: Tensor) -> Tensor: ...
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor: ...
 
     def transpose(self, values: Tensor, weight: Tensor, shape: torch.Size) -> Tensor: ...
 
@@ -45,8 +45,8 @@ class Dense:
 
     kind: ClassVar[str] = "linear"
 
-    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
-        return F.linear(x, weight)
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return F.linear(x, weight, bias)
 
     def transpose(self, values: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
         return values @ weight
@@ -96,12 +96,16 @@ class Convolution:
             self.groups,
         )
 
-    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if x.ndim == self.dims + 1:
-            return self.forward(x[None], weight)[0]
+            return self.forward(x[None], weight, bias)[0]
         if self.extra:
             x = F.pad(x, self.extra)
-        return torch.ops.aten.convolution(x, weight, None, *self._options)
+        per_channel = bias is not None and bias.numel() == bias.shape[-self.dims - 1]
+        z: Tensor = torch.ops.aten.convolution(
+            x, weight, bias.reshape(-1) if bias is not None and per_channel else None, *self._options
+        )
+        return z if bias is None or per_channel else z + bias
 
     def transpose(self, values: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
         if len(shape) == self.dims + 1:
@@ -148,8 +152,8 @@ class Diagonal:
 
     kind: str
 
-    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
-        return x * weight
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return x * weight if bias is None else x * weight + bias
 
     def transpose(self, values: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
         return values * weight
@@ -165,8 +169,9 @@ class Contraction:
     product: Callable[[Tensor, Tensor], Tensor]
     kind: ClassVar[str] = "linear"
 
-    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
-        return self.product(x, weight)
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        z = self.product(x, weight)
+        return z if bias is None else z + bias
 
     def transpose(self, values: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
         with torch.enable_grad():

@@ -103,7 +103,7 @@ class LRP(TorchFunctionMode):
         self.keeper = Keeper()
         self.layer_count = 0
         self.rows: list[Row] | None = [] if ledger else None
-        self.trace: list[tuple[str, str, str, tuple[int, ...], str, Any]] | None = [] if trace else None
+        self.trace: list[tuple[str, str, tuple[int, ...], str, Any]] | None = [] if trace else None
         self.captures = Captures(layers, self.yields_relevance)
         self.modules = ModuleStack(self.captures.on_output if layers else None)
         self.tokens = Tokens(self)
@@ -220,12 +220,14 @@ class LRP(TorchFunctionMode):
         target = call.argument(0, "input", call.kwargs.get("self"))
         if self.rows is None and call.name in _ORDINARY and not self._needs_own_slope(call):
             layer = layer_of(target) if call.name == "relu" and target.requires_grad else None
-            call.native = True
             if layer is not None and layer.uses == 0:  # a ReLU on its layer's fresh output: values below zero may go
-                result = self._apply(call)
-                layer.rectified = True
-                layer.kept_z.accept_change()
-                return result
+                tag = tags.tag_of(target)
+                call.layer = layer.rectify()
+                call.layer.emit_in_place(target)
+                tags.put(target, tags.Tag(tag.stage))
+                self._note_trace(call, target)
+                return target
+            call.native = True
             self.keeper.before_change(target)
             return self._apply(call)
         call.func, call.args, call.kwargs = _functional(call)
@@ -273,7 +275,7 @@ class LRP(TorchFunctionMode):
 
     def _apply(self, call: Call) -> Any:
         """Run the operation with its rule and tag the result."""
-        name = call.name
+        name, source = call.name, tags.behind_alias(call.active[0])
         consumed = [layer for t in call.active if (layer := layer_of(t)) is not None]
         inputs = [tags.tag_of(t) for t in call.active]
         stage = max(tag.stage for tag in inputs)
@@ -290,7 +292,7 @@ class LRP(TorchFunctionMode):
             result = handler(call)
             call.stage = max(call.stage, stage)
             if call.squash:
-                logits, squash = call.active[0], name
+                logits, squash = source, name
         elif name in _ORDINARY:
             call.stage = max(call.stage, stage)
             call.replace(self.entering, only=self.carries_relevance)
@@ -308,8 +310,7 @@ class LRP(TorchFunctionMode):
         for tensor in tensors_in(result):
             if tensor.requires_grad:
                 tags.put(tensor, tags.Tag(call.stage, call.gate, logits, squash), call.active)
-        if self.trace is not None:
-            self._note_trace(call, result)
+        self._note_trace(call, result)
         return result
 
     def entering(self, raw: Tensor) -> Tensor:
@@ -322,20 +323,22 @@ class LRP(TorchFunctionMode):
         source = call.active[0]
         again = Call(self, call.func, call.name, call.args, call.kwargs, [source])
         again.replace(lambda _: logits)
-        return again.run()
+        with self:
+            return again.run()
 
     def described(self) -> tuple[DescribedOperation, ...]:
         """What was done with each operation, in order."""
         return tuple(
-            DescribedOperation(module, name, kind, shape, str(layer.rule) if kind else treatment)
-            for module, name, kind, shape, treatment, layer in self.trace or ()
+            DescribedOperation(module, name, layer.map.kind if own else "", shape, str(layer.rule) if own else treatment)
+            for module, name, shape, treatment, layer in self.trace or ()
+            for own in [layer is not None and layer.op == name]
         )
 
     def _note_trace(self, call: Call, result: Any) -> None:
-        assert self.trace is not None
+        if self.trace is None:
+            return
         shape = next((tuple(t.shape) for t in tensors_in(result)), ())
-        kind = call.layer.map.kind if call.layer is not None else ""
-        self.trace.append((self.modules.name, call.name, kind, shape, call.treatment, call.layer))
+        self.trace.append((self.modules.name, call.name, shape, call.treatment, call.layer))
 
 
 _ORDINARY = names.MOVEMENT | names.AFFINE | names.LINEAR | names.HOMOGENEOUS

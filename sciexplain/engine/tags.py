@@ -30,8 +30,8 @@ class Tag:
     """For the output of a softmax or sigmoid (rearranged or not): the same before it."""
     squash: str = ""
     """The name of that softmax or sigmoid."""
-    alias: bool = False
-    """A stand-in that measures what flows through it."""
+    alias_of: Tensor | None = None
+    """For a stand-in that changes or measures what flows through it: the tensor itself."""
 
 
 _UNSEEN = Tag(stage=DEEP)
@@ -66,6 +66,13 @@ def put(tensor: Tensor, tag: Tag, inputs: Iterable[Tensor] = ()) -> None:
 def producer(tensor: Tensor) -> Any:
     """The autograd node that made the values of ``tensor``, looking through measuring aliases."""
     node = tensor.grad_fn
-    while node is not None and (tag := node.metadata.get(_KEY)) is not None and tag.alias:
+    while node is not None and (tag := node.metadata.get(_KEY)) is not None and tag.alias_of is not None:
         node = node.next_functions[0][0]
     return node
+
+
+def behind_alias(tensor: Tensor) -> Tensor:
+    """The tensor that a measuring alias stands for."""
+    while (original := tag_of(tensor).alias_of) is not None:
+        tensor = original
+    return tensor

@@ -24,7 +24,7 @@ import pyarrow.dataset
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from sciexplain.errors import DataError
+from sciexplain.errors import DataError, SciExplainError
 
 FORMAT = "sciexplain-run"
 FORMAT_VERSION = 1
@@ -104,7 +104,8 @@ class RunWriter:
     """Writes a run folder; a context manager.
 
     Every file appears whole or not at all. ``run.json`` is there from the start with the status ``"running"``
-    and ends as ``"finished"``, or as ``"interrupted"`` with what was done until then.
+    and ends as ``"finished"``, or as ``"interrupted"`` with what was done until then. When a
+    :class:`~sciexplain.errors.SciExplainError` ends it before the first row, nothing is left.
 
     Parameters
     ----------
@@ -132,7 +133,7 @@ class RunWriter:
         self._overwrite = overwrite
         self._rows_per_shard = rows_per_shard
         self._rows: list[Row] = []
-        self._failures: list[Failure] = []
+        self.failures: list[Failure] = []
         self._written = 0
         self._shards = 0
         self._started = ""
@@ -144,8 +145,8 @@ class RunWriter:
 
     @property
     def failed(self) -> int:
-        """How many samples failed so far."""
-        return len(self._failures)
+        """How many samples failed so far; they are in ``failures``."""
+        return len(self.failures)
 
     @property
     def written(self) -> int:
@@ -171,14 +172,21 @@ class RunWriter:
 
     def fail(self, failure: Failure) -> None:
         """Add one sample that failed."""
-        self._failures.append(failure)
+        self.failures.append(failure)
+
+    def record(self, name: str, value: Any) -> None:
+        """Add an entry to ``run.json`` that is known only at the end; a JSON value."""
+        self._asked[name] = value
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, SciExplainError) and not self.written and not self.failed:
+            _remove(self.path)  # a wrong question; asking again should not need --overwrite
+            return
         if self._rows:
             self._flush()
-        _write_parquet(self.path / "errors.parquet", self._failures, FAILURE_SCHEMA)
+        _write_parquet(self.path / "errors.parquet", self.failures, FAILURE_SCHEMA)
         self._write_json("finished" if error is None else "interrupted")
 
     def _flush(self) -> None:
@@ -263,10 +271,17 @@ def _clear(path: Path, *, overwrite: bool) -> None:
         raise DataError(f"{path} is not empty; give another folder{remedy}")
     if not is_run:
         raise DataError(f"{path} is not empty and holds no run, so nothing in it is overwritten")
+    _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Delete a run's own files, and its folder when nothing else is in it."""
     for name in ("rows", "pictures"):
         shutil.rmtree(path / name, ignore_errors=True)
     for name in ("errors.parquet", "run.json"):
         (path / name).unlink(missing_ok=True)
+    if not any(path.iterdir()):
+        path.rmdir()
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from sciexplain.errors import DataError
+from sciexplain.errors import DataError, TargetError
 from sciexplain.runs import Failure, Row, RunWriter, open_run
 
 
@@ -88,6 +88,25 @@ def test_interrupted_run_keeps_what_was_done(tmp_path):
     assert back.info["status"] == "interrupted"
     assert back.info["counts"] == {"rows": 1, "failed": 0}
     assert back.rows.count_rows() == 1
+
+
+def test_wrong_question_leaves_nothing(tmp_path):
+    with pytest.raises(TargetError), RunWriter(tmp_path / "run", {}):
+        raise TargetError("no class 12")
+    assert not (tmp_path / "run").exists()
+
+
+def test_wrong_question_after_the_first_row_keeps_it(tmp_path):
+    with pytest.raises(TargetError), RunWriter(tmp_path, {}) as run:
+        run.add(row(1))
+        raise TargetError("no class 12")
+    assert open_run(tmp_path).info["status"] == "interrupted"
+
+
+def test_entries_known_at_the_end(tmp_path):
+    with RunWriter(tmp_path, {}) as run:
+        run.record("slow", ["r1"])
+    assert open_run(tmp_path).info["slow"] == ["r1"]
 
 
 def test_a_failed_write_leaves_no_half_file(tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ def as_layer(call: Call, x: Tensor, linear_map: LinearMap, weight: Tensor, bias:
         rules=(rule, rule_if_last),
         port=port(x),
         stage=stage,
-        weight=weight.to(value.dtype),
+        raw_weight=weight,
         bias=None if bias is None else bias.to(value.dtype),
         kept_x=None,
         dtype=value.dtype,
@@ -70,13 +70,12 @@ def _behind_batch_norm(layer: Layer, batch_norm: Layer) -> Layer:
 
     The shift becomes a bias; where a convolution pads with zeros it differs at the border.
     """
-    scale, shift = batch_norm.weight.to(layer.dtype), batch_norm.bias
-    assert shift is not None and isinstance(layer.map, Dense | Convolution)
-    spread = layer.map.expand_input(shift.to(layer.dtype).reshape(-1), layer.weight, layer.port.shape)
-    bias = layer.map.forward(spread, layer.weight)
-    if layer.bias is not None:
-        bias = bias + layer.bias
-    layer.weight, layer.bias = layer.map.scale_input(layer.weight, scale.reshape(-1)), bias
+    shift = batch_norm.bias
+    assert shift is not None
+    bias = layer.forward(layer.expand_input(shift.to(layer.dtype).reshape(-1)), layer.weight)
+    layer.bias = bias if layer.bias is None else bias + layer.bias
+    layer.input_scale = batch_norm.weight.to(layer.dtype).reshape(-1)
+    del layer.weight  # was without the scale
     layer.port, layer.stage = batch_norm.port, batch_norm.stage
     layer.kept_x, layer.row = batch_norm.kept_x, batch_norm.row
     if layer.row is not None:

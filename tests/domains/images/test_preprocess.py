@@ -1,5 +1,9 @@
 """Preprocessing against torchvision, and the way back against the transposed operator."""
 
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +23,19 @@ def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> np.nda
     return np.random.default_rng(seed).random((height, width, channels), dtype=np.float32)
 
 
+@pytest.fixture(scope="module")
+def transforms() -> ModuleType:
+    """torchvision's; its Python part is enough, and runs where the compiled one does not fit torch."""
+    if find_spec("torchvision") is None:
+        pytest.skip("needs torchvision")
+    try:
+        return import_module("torchvision.transforms.v2")
+    except RuntimeError:
+        declared = torch.library.Library("torchvision", "FRAGMENT")
+        declared.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        return import_module("torchvision.transforms.v2")
+
+
 @pytest.mark.parametrize(
     ("size", "resize", "crop"),
     [
@@ -32,9 +49,11 @@ def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> np.nda
     ],
 )
 def test_like_torchvision(
-    size: tuple[int, int], resize: int | tuple[int, int] | None, crop: int | tuple[int, int] | None
+    transforms: ModuleType,
+    size: tuple[int, int],
+    resize: int | tuple[int, int] | None,
+    crop: int | tuple[int, int] | None,
 ) -> None:
-    transforms = pytest.importorskip("torchvision.transforms.v2")
     steps = []
     if resize is not None:
         steps.append(transforms.Resize(resize, antialias=True))
@@ -89,6 +108,11 @@ def test_the_way_back_keeps_the_sum_and_is_the_transpose(h: int, w: int, rows: i
     torch.testing.assert_close(
         (back * torch.from_numpy(pixels[..., 0]).double()).sum((1, 2)), expected, atol=1e-5, rtol=1e-5
     )
+
+
+def test_one_column() -> None:
+    inputs = images.Preprocess((3, 1))(np.array([[0.0], [1.0]], np.float32))
+    assert inputs.flatten().tolist() == [0.0, 0.5, 1.0]
 
 
 @given(sides, sides)

@@ -1,0 +1,74 @@
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from sciexplain.cli import app
+
+NETWORK = """
+import torch
+from torch import nn
+
+def make():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, bias=False), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3),
+    ).eval()
+
+def fixed_size():
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
+
+def single_output():
+    return nn.Sequential(make(), nn.Linear(3, 1))
+
+def sigmoid():
+    return nn.Sequential(make(), nn.Sigmoid())
+
+class Odd(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = make()
+    def forward(self, x):
+        return self.net(torch.special.i0(x))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A user's folder, as the current one: a module with models, and pictures."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "network_of_cli_tests.py").write_text(NETWORK)
+    (tmp_path / "pictures" / "deep").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for index, name in enumerate(["a.png", "b.png", "c.png", "deep/d.png"]):
+        rows = 12 if name == "b.png" else 8
+        pixels = rng.integers(0, 256, (rows, 8, 3), dtype=np.uint8)
+        pixels[index] = 0
+        Image.fromarray(pixels).save(tmp_path / "pictures" / name)
+    return tmp_path
+
+
+@pytest.fixture
+def sciexplain():
+    """Run the command in this process; what it printed has its colours and line breaks taken out."""
+
+    def run(*arguments):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return run
+
+
+@pytest.fixture
+def command():
+    """Run the installed command in a process of its own."""
+
+    def run(*arguments):
+        script = Path(sysconfig.get_path("scripts"), "sciexplain")
+        return subprocess.run([script, *arguments], capture_output=True, text=True, check=False)
+
+    return run
