@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from .composites import Composite
 from .engine.ledger import assemble
 from .engine.mode import OnUnknown
-from .errors import InputError, RuleError
+from .errors import InputError, ModelError, RuleError
 from .explanation import Explanation
 from .inputs import Inputs
 from .methods import METHODS
@@ -86,6 +87,9 @@ def explain(
         raise RuleError(f"No method {method!r}; there are {', '.join(METHODS)}.")
     if method != "lrp" and (composite is not None or ledger or layers):
         raise RuleError(f'composite, ledger and layers belong to method="lrp", not to {method!r}.')
+    if not callable(model):
+        raise ModelError(f"model is {type(model).__name__}; expected a torch module or another callable.")
+    _check_options(method, options)
     if batch_size is not None and batch_size < 1:
         raise InputError(f"batch_size={batch_size}: expected a positive number.")
     if method == "lrp":
@@ -103,6 +107,14 @@ def explain(
             part_inputs = given if whole else given.rows(rows)
             parts.append(METHODS[method](model, part_inputs, target if whole else _target_rows(target, rows, n), **options))
     return _joined(given, parts, method)
+
+
+def _check_options(method: str, options: dict[str, Any]) -> None:
+    known = [p.name for p in inspect.signature(METHODS[method]).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    known = [] if method == "lrp" else known  # those are arguments of explain
+    if unknown := sorted(set(options) - set(known)):
+        expected = f"it takes {', '.join(known)}" if known else "it takes none"
+        raise RuleError(f"method={method!r} has no option {', '.join(unknown)}; {expected}.")
 
 
 def _target_rows(target: Target, rows: slice, n: int) -> Target:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .errors import InputError
 
@@ -79,6 +80,14 @@ class Inputs:
         first = next(v for _, v in self.tensors())
         return first.shape[0] if first.ndim else 1
 
+    def leaves(self) -> dict[str, Tensor]:
+        """Floating inputs as fresh leaves that require gradients."""
+        return {
+            k: (v.clone() if v.is_inference() else v.detach()).requires_grad_()
+            for k, v in self.tensors()
+            if v.is_floating_point() or v.is_complex()
+        }
+
     def rows(self, rows: slice) -> Inputs:
         """A part of the batch; tensors with another first dimension are shared by all samples."""
         n = self.batch_size
@@ -93,3 +102,16 @@ class Inputs:
     def is_batched(self, name: str) -> bool:
         value = self.values[name]
         return isinstance(value, Tensor) and value.ndim > 0 and value.shape[0] == self.batch_size
+
+
+@contextmanager
+def buffers_restored(model: Callable[..., Any]) -> Iterator[None]:
+    """Undo what a model in training mode does to its own buffers (counters and running statistics)."""
+    modules = model.modules() if isinstance(model, nn.Module) else ()
+    before = [(b, b.detach().clone()) for m in modules if m.training for b in m.buffers(recurse=False)]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, values in before:
+                buffer.copy_(values)

@@ -89,9 +89,34 @@ def start(output: Any, target: Target) -> Start:
         raise ModelError(f"The model returned a tensor of {y.dtype}; expected floating point values, such as logits.")
     if y.ndim == 0:
         y = y.reshape(1)
+    if not (target is None or isinstance(target, bool | int | Tensor)):
+        target = _as_tensor(target)
     if isinstance(target, Tensor) and target.is_floating_point():
-        return _from_relevance(y, target)
-    return _from_class(y, target)
+        begin = _from_relevance(y, target)
+    else:
+        begin = _from_class(y, target)
+    return _finite(begin)
+
+
+def _as_tensor(target: Any) -> Tensor:
+    """A list, NumPy array or NumPy number."""
+    try:
+        return torch.as_tensor(target)
+    except (TypeError, ValueError, RuntimeError):
+        raise TargetError(
+            f"target={target!r}: expected None, a class index, a tensor of class indices (N,), a float tensor shaped "
+            "like the output, or a callable."
+        ) from None
+
+
+def _finite(begin: Start) -> Start:
+    bad = (~torch.isfinite(begin.score)).nonzero().flatten().tolist()
+    if bad:
+        raise ModelError(
+            f"The explained output is NaN or infinite for the samples {bad[:10]}{' …' if len(bad) > 10 else ''}; "
+            "check the model's output on them."
+        )
+    return begin
 
 
 def _from_callable(output: Any, target: Callable[[Any], Tensor]) -> Start:
@@ -102,7 +127,7 @@ def _from_callable(output: Any, target: Callable[[Any], Tensor]) -> Start:
             f"The target callable returned {given}; expected a tensor of shape (N,), one value per sample."
         )
     score = score.reshape(-1)
-    return Start(score.sum(), score.detach(), None)
+    return _finite(Start(score.sum(), score.detach(), None))
 
 
 def _from_relevance(y: Tensor, target: Tensor) -> Start:
@@ -130,19 +155,16 @@ def _from_class(y: Tensor, target: int | Tensor | None) -> Start:
             )
         index = y.detach().flatten(1).argmax(1) if y[0].numel() > 1 else torch.zeros(n, dtype=torch.long)
     elif isinstance(target, Tensor):
-        if target.shape != (n,) and target.numel() != 1:
+        if (target.shape != (n,) and target.numel() != 1) or target.dtype == torch.bool:
             raise TargetError(
                 f"The target has shape {tuple(target.shape)} and {target.dtype}; expected class indices of shape ({n},), "
                 "one per sample, or a float tensor shaped like the output."
             )
         index = target.reshape(-1).expand(n)
-    elif isinstance(target, int) and not isinstance(target, bool):
+    elif not isinstance(target, bool):
         index = torch.full((n,), target, dtype=torch.long)
     else:
-        raise TargetError(
-            f"target={target!r}: expected None, a class index, a tensor of class indices (N,), a float tensor shaped "
-            "like the output, or a callable."
-        )
+        raise TargetError(f"target={target!r}: expected a class index, not a truth value.")
     index = index.to(y.device, torch.long)
     if bool(((index < -classes) | (index >= classes)).any()):
         worst = int(index[(index < -classes) | (index >= classes)][0])

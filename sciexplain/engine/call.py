@@ -83,7 +83,7 @@ def with_slope(tensor: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
     alias = tensor.view_as(tensor)
     tag = tags.tag_of(tensor)
     tags.put(alias, tags.Tag(tag.stage, tag.gate, tag.logits, tag.squash, alias_of=tensor))
-    alias.register_hook(change)
+    alias.register_hook(lambda c: None if c is None else change(c))
     return alias
 
 
@@ -93,12 +93,13 @@ class Local(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, slope: Callable[[Tensor], Tensor], box: list[Tensor]) -> Tensor:
         ctx.slope = slope
+        ctx.set_materialize_grads(False)
         return box.pop()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, c: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.slope(c), None, None
+    def backward(ctx: Any, c: Tensor | None) -> tuple[Tensor | None, None, None]:
+        return (None if c is None else ctx.slope(c)), None, None
 
 
 def local(x: Tensor, value: Tensor, slope: Callable[[Tensor], Tensor]) -> Tensor:

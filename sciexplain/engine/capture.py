@@ -24,8 +24,9 @@ class Slot:
         """Add what arrives at ``tensor``: the module's output, or the same merged with what follows it."""
         values = tensor.detach().clone()
 
-        def add(c: Tensor) -> None:
-            self.relevance = self.relevance + (c if self._carries_relevance else values * c)
+        def add(c: Tensor | None) -> None:
+            if c is not None:
+                self.relevance = self.relevance + (c if self._carries_relevance else values * c)
 
         tensor.register_hook(add)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..inputs import Inputs
+from ..inputs import Inputs, buffers_restored
+from . import tags
 from .mode import LRP, DescribedOperation
 
 if TYPE_CHECKING:
@@ -30,11 +31,13 @@ class Description:
 def describe(composite: Composite, model: Callable[..., Any], inputs: Any) -> Description:
     """See :meth:`sciexplain.Composite.describe`."""
     given = Inputs.of(inputs)
-    leaves = {k: v.detach().requires_grad_() for k, v in given.tensors() if v.is_floating_point()}
+    leaves = given.leaves()
     integers = {k: v.detach() for k, v in given.tensors() if k not in leaves}
     engine = LRP(composite, on_unknown="gradient", roots=leaves.values(), trace=True)
-    kept = [engine.tokens.add(v) for v in integers.values() if v.dtype != torch.bool]
-    with torch.enable_grad(), engine:
-        given.replaced({**leaves, **integers}).call(model)
-    del kept
+    shadows = [engine.tokens.add(v) for v in integers.values() if v.dtype != torch.bool]
+    with torch.inference_mode(False), torch.enable_grad(), buffers_restored(model):
+        copies = {k: tags.as_input(v.clone()) for k, v in leaves.items()}
+        with engine:
+            given.replaced({**copies, **integers}).call(model)
+    del shadows  # the engine holds them weakly
     return Description(engine.described())

@@ -42,7 +42,9 @@ class Row:
         """Add the relevance at ``tensor`` to one side of the row when the backward pass comes by."""
         values = tensor.detach().clone()
 
-        def add(c: Tensor) -> None:
+        def add(c: Tensor | None) -> None:
+            if c is None:
+                return
             relevance = c if carries_relevance else torch.where(c == 0, 0.0, values.to(torch.float64) * c)
             setattr(self, side, getattr(self, side) + relevance.sum(dtype=torch.float64).item())
 

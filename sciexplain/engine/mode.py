@@ -7,22 +7,22 @@ Only tensors that depend on the explained input are *active*: parameters enter e
 from __future__ import annotations
 
 import functools
-import inspect
 import types
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from .. import composites
 from ..composites import Composite
-from ..errors import RuleError, UnknownOperationError
+from ..errors import ModelError, RuleError, UnknownOperationError
 from . import names, tags
-from .call import Call, tensors_in, with_slope
+from .call import Call, local, tensors_in, with_slope
 from .capture import Captures
 from .handlers import HANDLERS, WRITTEN_OUT
 from .handlers.product import bias_target
@@ -106,17 +106,26 @@ class LRP(TorchFunctionMode):
         self.trace: list[tuple[str, str, tuple[int, ...], str, Any]] | None = [] if trace else None
         self.captures = Captures(layers, self.yields_relevance)
         self.modules = ModuleStack(self.captures.on_output if layers else None)
-        self.tokens = Tokens(self)
+        self.tokens = Tokens()
         self._roots = None if roots is None else {id(t) for t in roots}
         self._unknown: Counter[tuple[str, str]] = Counter()
         self._warned: set[tuple[str, str]] = set()
         self._depth = 0
+        self._outer: list[LRP] = []
+        self._suspended = 0
 
     # -- the context ---------------------------------------------------------------------------------------------
 
     def __enter__(self) -> LRP:
         if self._depth == 0:
+            if torch.is_inference_mode_enabled():
+                raise ModelError(
+                    "sx.LRP needs autograd, which torch.inference_mode() turns off; leave it, or use sx.explain."
+                )
             self.modules.__enter__()
+            self._outer = [m for m in _get_current_function_mode_stack() if isinstance(m, LRP)]
+            for engine in self._outer:
+                engine._suspended += 1
         self._depth += 1
         super().__enter__()
         return self
@@ -126,6 +135,9 @@ class LRP(TorchFunctionMode):
         self._depth -= 1
         if self._depth == 0:
             self.modules.__exit__()
+            for engine in self._outer:
+                engine._suspended -= 1
+            self._outer = []
             if exc_type is None:
                 self.report_unknown()
 
@@ -183,6 +195,8 @@ class LRP(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if self._suspended:  # an explanation inside this one
+            return func(*args, **kwargs)
         name, inplace = _operation(func, args, kwargs)
         if name in names.CONSTANT or (name.startswith("_") and name.endswith("_enabled")):
             return func(*args, **kwargs)
@@ -194,7 +208,7 @@ class LRP(TorchFunctionMode):
                 self.note_unknown(f"{name} under no_grad")
             return result
         if not active:
-            return self.tokens.follow(func, name, args, kwargs)
+            return self.tokens.follow(self, func, name, args, kwargs)
         if (written_out := WRITTEN_OUT.get(name)) is not None or (written_out := _opened(func, name)) is not None:
             with self:
                 return written_out(*args, **kwargs)
@@ -205,6 +219,8 @@ class LRP(TorchFunctionMode):
 
     def _without_parameters(self, value: Any) -> Any:
         if isinstance(value, Tensor):
+            if value.is_inference():  # autograd cannot keep it
+                return value.clone()
             foreign = value.is_leaf and value.requires_grad and self._is_foreign(value)
             return value.detach() if foreign else value
         if type(value) in (tuple, list):
@@ -217,31 +233,55 @@ class LRP(TorchFunctionMode):
         return isinstance(leaf, nn.Parameter) if self._roots is None else id(leaf) not in self._roots
 
     def _in_place(self, call: Call) -> Any:
-        target = call.argument(0, "input", call.kwargs.get("self"))
-        if self.rows is None and call.name in _ORDINARY and not self._needs_own_slope(call):
-            layer = layer_of(target) if call.name == "relu" and target.requires_grad else None
-            if layer is not None and layer.uses == 0:  # a ReLU on its layer's fresh output: values below zero may go
-                tag = tags.tag_of(target)
-                call.layer = layer.rectify()
-                call.layer.emit_in_place(target)
-                tags.put(target, tags.Tag(tag.stage))
-                self._note_trace(call, target)
-                return target
+        target: Tensor = call.argument(0, "input", call.kwargs.get("self"))
+        base = target if target._base is None else target._base
+        stage = max([tags.tag_of(t).stage for t in (base, *call.active) if t.requires_grad], default=tags.DEEP)
+        layer = layer_of(target) if call.name == "relu" and target.requires_grad else None
+        if layer is not None and layer.uses == 0 and self.rows is None:
+            # a ReLU on its layer's fresh output: the values below zero may go
+            call.layer = layer.rectify()
+            call.layer.emit_in_place(target)
+            tags.put(target, tags.Tag(stage))
+            self._note_trace(call, target)
+            return target
+        shifts = call.name in names.AFFINE | {"mul", "div"} and len(call.active) == 1
+        if self.yields_relevance and base.requires_grad and tags.tag_of(base).stage == tags.RAW:
+            if stage > tags.RAW or not (call.name in names.MOVEMENT or shifts):
+                stage = max(stage, tags.SHALLOW)
+                self._enter_in_place(base, target)
+        own_slope = call.name in names.AFFINE and (
+            bias_target(call) is not None or any(self.carries_relevance(t) for t in call.active)
+        )
+        if self.rows is None and call.name in _ORDINARY and not own_slope:
             call.native = True
             self.keeper.before_change(target)
-            return self._apply(call)
-        call.func, call.args, call.kwargs = _functional(call)
-        result = self._out_of_place(call)
-        self.keeper.before_change(target)
-        target.copy_(result)
-        tags.put(target, tags.tag_of(result), [result])
-        return target
+            result = self._apply(call)
+        else:
+            call.func, call.args, call.kwargs = _functional(call)
+            # what torch keeps for its own backward pass must not be the memory that is about to be overwritten
+            copies: list[Tensor] = []
+            call.replace(lambda t: copies.append(_copied(t)) or copies[0], only=lambda t: t is target)
+            out_of_place = self._out_of_place(call)
+            self.keeper.before_change(target)
+            target.copy_(out_of_place)
+            tag = tags.tag_of(out_of_place)
+            if tag.logits is target:
+                tag = replace(tag, logits=copies[0])
+            tags.put(target, tag, [out_of_place])
+            result = None if call.name == "__setitem__" else target
+            stage = max(stage, tags.tag_of(out_of_place).stage)
+        for changed in (target, base):
+            if changed.requires_grad and not (changed.grad_fn is None or tags.is_tagged(changed.grad_fn)):
+                tags.put(changed, tags.Tag(stage), call.active)
+        return result
 
-    def _needs_own_slope(self, call: Call) -> bool:
-        """A sum that becomes a layer's bias, or shifts the input itself."""
-        return call.name in names.AFFINE and (
-            bias_target(call) is not None or (len(call.active) == 1 and self.carries_relevance(call.active[0]))
-        )
+    def _enter_in_place(self, base: Tensor, target: Tensor) -> None:
+        """From here on ``base``, the input's own values, is an ordinary tensor: c comes back, R = x c goes on."""
+        values = base.detach().clone()
+        self.keeper.before_change(base)
+        base.copy_(local(base, values, lambda c: c * values))
+        for tensor in (base, target):
+            tags.put(tensor, tags.Tag(tags.SHALLOW))
 
     def _out_of_place(self, call: Call) -> Any:
         if self.rows is None:
@@ -284,6 +324,8 @@ class LRP(TorchFunctionMode):
         if name in names.MOVEMENT and handler is None:
             call.treatment, call.stage = "moves", stage
             call.gate = all(tag.gate for tag in inputs)
+            if stage > tags.RAW:
+                call.replace(self.entering, only=self.carries_relevance)
             result = call.run()
             if inputs[0].logits is not None and len(inputs) == 1:
                 moved = list(tensors_in(self._replay(call, inputs[0].logits)))
@@ -327,10 +369,11 @@ class LRP(TorchFunctionMode):
             return again.run()
 
     def described(self) -> tuple[DescribedOperation, ...]:
-        """What was done with each operation, in order."""
+        """What was done with each operation, in order; to be asked once."""
+        trace, self.trace = self.trace or [], None
         return tuple(
             DescribedOperation(module, name, layer.map.kind if own else "", shape, str(layer.rule) if own else treatment)
-            for module, name, shape, treatment, layer in self.trace or ()
+            for module, name, shape, treatment, layer in trace
             for own in [layer is not None and layer.op == name]
         )
 
@@ -365,6 +408,12 @@ def _is_transparent(node: Any) -> bool:
     return any(word in node.name() for word in _TRANSPARENT)
 
 
+def _copied(tensor: Tensor) -> Tensor:
+    copy, tag = tensor.clone(), tags.tag_of(tensor)
+    tags.put(copy, tags.Tag(tag.stage, tag.gate, tag.logits, tag.squash, alias_of=tensor), [tensor])
+    return copy
+
+
 def _distinct(tensors: Iterable[Tensor]) -> list[Tensor]:
     return list({id(t): t for t in tensors}.values())
 
@@ -390,7 +439,7 @@ def _operation(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tupl
 def _inplace_position(func: Any) -> int | None:
     if not isinstance(func, types.FunctionType):
         return None
-    parameters = list(inspect.signature(func).parameters)
+    parameters = func.__code__.co_varnames[: func.__code__.co_argcount]
     return parameters.index("inplace") if "inplace" in parameters else None
 
 
@@ -400,19 +449,18 @@ def _functional(call: Call) -> tuple[Callable[..., Any], tuple[Any, ...], dict[s
     if position is not None:
         args = tuple(a if i != position else False for i, a in enumerate(call.args))
         return call.func, args, {k: v for k, v in call.kwargs.items() if k != "inplace"}
-    if call.name in ("__setitem__", "copy", "fill_diagonal"):
-        change = call.func
-
-        def changed(target: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-            copy = target.clone()
-            change(copy, *args, **kwargs)
-            return copy
-
-        return changed, call.args, call.kwargs
     for home in (torch.Tensor, torch, nn.functional):
-        if (func := getattr(home, call.name, None)) is not None:
+        func = getattr(home, call.name, None)
+        if func is not None and call.name not in ("__setitem__", "copy"):
             return func, call.args, call.kwargs
-    raise UnknownOperationError(f"The in-place operation {call.name}_ has no out-of-place form the engine knows.")
+    change = call.func
+
+    def changed(target: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        copy = target.clone()
+        change(copy, *args, **kwargs)
+        return copy
+
+    return changed, call.args, call.kwargs
 
 
 @functools.cache

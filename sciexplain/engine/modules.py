@@ -38,7 +38,7 @@ class ModuleStack:
 
         self._handles = [
             nn_module.register_module_forward_pre_hook(push),
-            nn_module.register_module_forward_hook(pop),
+            nn_module.register_module_forward_hook(pop, always_call=True),
         ]
         return self
 

@@ -21,13 +21,14 @@ MOVEMENT = _names("""
     diagonal diag diag_embed block_diag tril triu roll flip fliplr flipud rot90 unfold as_strided im2col
     pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle
     scatter index_put masked_scatter masked_fill where index_copy index_fill select_scatter slice_scatter
-    diagonal_scatter fill_diagonal pad constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d
+    diagonal_scatter fill_diagonal fill zero pad constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d
     replication_pad1d replication_pad2d replication_pad3d max_unpool1d max_unpool2d max_unpool3d
     atleast_1d atleast_2d atleast_3d meshgrid pin_memory copy real
 """)
 """Values are rearranged: relevance moves with them, whether it is carried as c or as R."""
 
 DROPOUT = _names("dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout feature_alpha_dropout")
+"""Off, whatever the mode of the model."""
 
 AFFINE = _names("add sub subtract rsub __rsub__ neg negative positive")
 """Sums and differences; with a constant, elementwise affine."""
@@ -43,7 +44,7 @@ LINEAR = _names("""
 """Linear in the signal: the ordinary gradient conserves relevance."""
 
 HOMOGENEOUS = _names("""
-    relu leaky_relu prelu rrelu abs absolute max min amax amin maximum minimum fmax fmin aminmax topk sort msort
+    relu leaky_relu prelu abs absolute max min amax amin maximum minimum fmax fmin aminmax topk sort msort
     kthvalue median nanmedian mode cummax cummin max_pool1d max_pool2d max_pool3d max_pool1d_with_indices
     max_pool2d_with_indices max_pool3d_with_indices adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
     adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices
@@ -60,7 +61,7 @@ ADDS_CONSTANTS = _names("""
     add sub subtract rsub __rsub__ cat concat concatenate stack hstack vstack dstack column_stack row_stack block_diag
     pad constant_pad_nd where masked_fill masked_scatter index_put __setitem__ scatter scatter_add index_add index_copy
     index_fill select_scatter slice_scatter diagonal_scatter scatter_reduce index_reduce maximum minimum max min fmax
-    fmin copy fill_diagonal pairwise_distance cdist dist hypot renorm
+    fmin copy fill_diagonal pairwise_distance cdist dist hypot renorm fill
 """)
 """May mix constants into the signal; what they get is booked as bias."""
 

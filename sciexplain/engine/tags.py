@@ -40,7 +40,19 @@ _LEAF = Tag(stage=RAW)
 
 def tag_of(tensor: Tensor) -> Tag:
     node = tensor.grad_fn
-    return _LEAF if node is None else node.metadata.get(_KEY, _UNSEEN)
+    if node is None:
+        return _LEAF
+    tag: Tag | None = node.metadata.get(_KEY)
+    if tag is not None:
+        return tag
+    # a view whose base was changed in place gets a new node
+    return _UNSEEN if tensor._base is None else tag_of(tensor._base)
+
+
+def as_input(tensor: Tensor) -> Tensor:
+    """Mark a tensor computed outside the engine as the input itself."""
+    put(tensor, Tag(RAW))
+    return tensor
 
 
 def is_tagged(node: Any) -> bool:

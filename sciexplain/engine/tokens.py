@@ -27,8 +27,7 @@ _CASTS = {"to", "float", "double", "half", "bfloat16", "type", "type_as"}
 class Tokens:
     """The shadows of integer tensors that come from the explained input."""
 
-    def __init__(self, lrp: LRP) -> None:
-        self._lrp = lrp
+    def __init__(self) -> None:
         self._shadows: Any = WeakIdKeyDictionary()
 
     def add(self, tokens: Tensor) -> Tensor:
@@ -37,47 +36,57 @@ class Tokens:
         self._shadows[tokens] = shadow
         return shadow
 
-    def follow(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def follow(
+        self, lrp: LRP, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """Run an operation without active tensors; integer inputs that take part stay known."""
         tracked = [t for t in tensors_in((args, kwargs)) if t in self._shadows] if len(self._shadows) else []
         if not tracked:
             return func(*args, **kwargs)
         if name == "embedding":
-            return self._embed(func, args, kwargs)
+            return self._embed(lrp, func, args, kwargs)
         if name == "embedding_bag":
-            return self._embed_bag(*args, **kwargs)
+            return self._embed_bag(lrp, *args, **kwargs)
         result = func(*args, **kwargs)
+        if name in ("__getitem__", "index_select") and args[0] not in self._shadows:
+            index = args[1] if name == "__getitem__" else args[2]
+            rows = args[0].ndim if isinstance(index, Tensor) else 0  # table[tokens], table.index_select(0, tokens)
+            if rows and (name == "__getitem__" or args[1] == 0) and result.is_floating_point():
+                return self._joined(lrp, self._shadows[tracked[0]], result)
+            return result
+        if not args or args[0] is not tracked[0]:
+            return result
         if not isinstance(result, Tensor):
             results = list(tensors_in(result))
             if name in names.MOVEMENT and len(tracked) == 1:
-                for r, s in zip(results, tensors_in(self._moved(func, args, kwargs, tracked[0])), strict=True):
+                for r, s in zip(results, tensors_in(self._moved(lrp, func, args, kwargs, tracked[0])), strict=True):
                     self._shadows[r] = s
             return result
         source = tracked[0]
         if result.is_floating_point():
             if name in _CASTS or (name in names.AFFINE or name in ("mul", "div")) and result.shape == source.shape:
-                return self._joined(self._shadows[source], result)
+                return self._joined(lrp, self._shadows[source], result)
             return result
         if result is source:
             return result
         if name == "one_hot":
             self._shadows[result] = self._shadows[source].unsqueeze(-1).expand(result.shape)
         elif name in names.MOVEMENT and len(tracked) == 1 and name not in ("where", "masked_fill"):
-            self._shadows[result] = self._moved(func, args, kwargs, source)
+            self._shadows[result] = self._moved(lrp, func, args, kwargs, source)
         elif result.dtype != torch.bool and result.shape == source.shape:
             self._shadows[result] = self._shadows[source]
         return result
 
-    def _moved(self, func: Callable[..., Any], args: Any, kwargs: Any, source: Tensor) -> Any:
-        call = Call(self._lrp, func, "", args, kwargs, [source])
+    def _moved(self, lrp: LRP, func: Callable[..., Any], args: Any, kwargs: Any, source: Tensor) -> Any:
+        call = Call(lrp, func, "", args, kwargs, [source])
         shadow = self._shadows[source]
         call.replace(lambda _: shadow)
         return call.run() if not any(isinstance(a, torch.dtype) for a in call.args) else shadow
 
-    def _joined(self, shadow: Tensor, value: Tensor) -> Tensor:
+    def _joined(self, lrp: LRP, shadow: Tensor, value: Tensor) -> Tensor:
         """``value`` as an active tensor whose relevance, summed to the shape of ``shadow``, goes to the shadow."""
-        carries_relevance = self._lrp.yields_relevance
-        kept = self._lrp.keeper.keep(value)
+        carries_relevance = lrp.yields_relevance
+        kept = lrp.keeper.keep(value)
         extra = value.ndim - shadow.ndim
 
         def relevance(c: Tensor) -> Tensor:
@@ -85,18 +94,19 @@ class Tokens:
             return (r.flatten(-extra).sum(-1) if extra else r).to(shadow.dtype)
 
         result = local(shadow, value.detach().view_as(value), relevance)
-        tags.put(result, tags.Tag(tags.RAW), [shadow])
+        tags.put(result, tags.Tag(tags.RAW))
         return result
 
-    def _embed(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    def _embed(self, lrp: LRP, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         value = func(*args, **kwargs)
         tokens = args[0] if args and args[0] in self._shadows else kwargs.get("input", kwargs.get("indices"))
         if tokens is None:  # torch.embedding(weight, indices)
             tokens = args[1]
-        return self._joined(self._shadows[tokens], value)
+        return self._joined(lrp, self._shadows[tokens], value)
 
     def _embed_bag(
         self,
+        lrp: LRP,
         input: Tensor,
         weight: Tensor,
         offsets: Tensor | None = None,
@@ -110,8 +120,9 @@ class Tokens:
         padding_idx: int | None = None,
     ) -> Tensor:
         """An embedding of each token, then the bag's sum, mean or maximum."""
-        with self._lrp:
-            tokens, sizes = input.reshape(-1), None
+        with lrp:
+            tokens = input.reshape(-1)
+            offsets = None if offsets is None else offsets.detach()
             if offsets is None:
                 bag = torch.arange(input.shape[0], device=input.device).repeat_interleave(input.shape[1])
                 bags = input.shape[0]

@@ -9,17 +9,18 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, RuleError
-from ..inputs import Inputs
+from ..inputs import Inputs, buffers_restored
 from ..targets import Start, Target, explained_output, start
 from .part import Part
 
 
 def gradients(model: Callable[..., Any], inputs: Inputs, target: Target) -> tuple[dict[str, Tensor], Start, Tensor]:
     """The gradient of the score to every floating input, the start, and the output."""
-    leaves = {k: v.detach().requires_grad_() for k, v in inputs.tensors() if v.is_floating_point()}
+    leaves = inputs.leaves()
     if not leaves:
         raise InputError("The inputs are integer; gradients need floating point inputs. method=\"lrp\" handles tokens.")
-    output = inputs.replaced(leaves).call(model)
+    with buffers_restored(model):
+        output = inputs.replaced({k: v.clone() for k, v in leaves.items()}).call(model)
     begin = start(output, target)
     found = torch.autograd.grad(begin.objective, list(leaves.values()), allow_unused=True)
     by_name = dict(zip(leaves, found, strict=True))

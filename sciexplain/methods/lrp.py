@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from ..engine import tags
 from ..engine.call import tensors_in
 from ..engine.mode import LRP, OnUnknown
 from ..errors import InputError, ModelError
-from ..inputs import Inputs
+from ..inputs import Inputs, buffers_restored
 from ..targets import Target, explained_output, start
 from .part import Part
 
@@ -30,12 +29,14 @@ def lrp(
     on_unknown: OnUnknown,
 ) -> Part:
     """One forward pass inside the engine, one backward pass."""
-    leaves = {k: v.detach().requires_grad_() for k, v in inputs.tensors() if v.is_floating_point() or v.is_complex()}
+    leaves = inputs.leaves()
     engine = LRP(composite, on_unknown=on_unknown, ledger=ledger, layers=layers, roots=leaves.values())
     integers = {k: v.detach() for k, v in inputs.tensors() if k not in leaves and v.dtype != torch.bool}
     shadows = {k: engine.tokens.add(v) for k, v in integers.items()}
-    with engine:
-        output = inputs.replaced({**leaves, **integers}).call(model)
+    # a model may change its input in place, which autograd forbids for leaves
+    copies = {k: tags.as_input(v.clone()) for k, v in leaves.items()}
+    with buffers_restored(model), engine:
+        output = inputs.replaced({**copies, **integers}).call(model)
         logits, stepped_over = _stepped_over(output)
         begin = start(logits, target)
     _check_connected(begin.objective, leaves, integers)
@@ -59,7 +60,7 @@ def lrp(
     if engine.rows is not None:
         for row in engine.rows:
             row.close()
-    explained = output if callable(target) else explained_output(logits)
+    explained = logits if callable(target) else explained_output(logits)
     first = next(tensors_in(explained), begin.score)
     return Part(
         relevance=relevance,

@@ -71,20 +71,19 @@ BIAS = {
 }
 
 
-def linear_layers(model: nn.Module) -> list[nn.Module]:
-    return [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
-
-
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("rule", RULES)
 def test_network(rule, network):
     theirs, ours, bias, sign = RULES[rule]
     make, shape = NETWORKS[network]
     model, x = randomize(make()), sample(*shape, sign=sign)
-    for layer in linear_layers(model):
-        if layer.bias is not None:
-            BIAS[bias](layer.bias.data)
-        layer.rule = theirs()
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            layer.rule = theirs()
+            if layer.bias is not None:
+                BIAS[bias](layer.bias.data)
+        elif isinstance(layer, nn.AdaptiveAvgPool2d):
+            layer.rule = captum_rules.EpsilonRule(1e-30)  # captum's own default absorbs 1e-9 there
     target = torch.arange(len(x)) % 3
     found = sx.explain(model, x, target, composite=sx.Composite(default=ours), on_unknown="error")
     expected = captum.LRP(model).attribute(x, target).detach()
@@ -133,7 +132,7 @@ BY_HAND = {
     "epsilon": (Simple(), [[1, 2, 3]], 0, {}, [[18, 36, 54]]),
     "epsilon in-place": (Simple(inplace=True), [[1, 2, 3]], 0, {}, [[18, 36, 54]]),
     "epsilon batch": (Simple(), [[1, 2, 3], [3, 6, 9]], 0, {}, [[18, 36, 54], [54, 108, 162]]),
-    # z = (8, 12, 12), y = 96, relevance of the hidden layer (24, 36, 36); γ = 1 makes the first row (−2, 4, 4):
+    # z = (8, 12, 12), y = 96, hidden relevance (24, 36, 36); γ = 1 makes the first row (−2, 4, 4):
     # 24 · (−2, 8, 12) / 18 + 2 · 36 · (1, 2, 3) / 6
     "gamma": (
         Simple(-2.0),
@@ -152,7 +151,7 @@ BY_HAND = {
     ),
     # layer (z = 25, 25) + input (2, 3) = (27, 28); class 1: 25 · (10, 15) / 25 + (0, 3)
     "skip connection": (lambda x: SKIP(x) + x, [[2, 3]], 1, {}, [[10, 18]]),
-    # rows (6, 6) and (22, 22), pooled 6 and 22; class 1: 22 · (10, 12) / 22, all to the first of the equal two
+    # rows (6, 6) and (22, 22), pooled 6 and 22; class 1: 22 · (10, 12) / 22, to the first of equals
     "max-pool after a layer": (
         lambda x: nn.functional.max_pool1d(DOUBLE(x), 2)[..., 0],
         [[[1, 2], [5, 6]]],
@@ -196,7 +195,7 @@ def test_by_hand(case):
 
 
 def test_tanh_passes_relevance():
-    """captum skips activations; so does the secant through tanh(0) = 0: 3 · tanh(0.6) · 0.1 · (1, 2, 3) / 6."""
+    """captum skips activations, as does the secant: 3 · tanh(0.6) · 0.1 · (1, 2, 3) / 6."""
     model = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Tanh(), nn.Linear(3, 1, bias=False))
     for layer in (model[0], model[2]):
         nn.init.constant_(layer.weight, 0.1)

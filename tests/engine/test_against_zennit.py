@@ -1,4 +1,4 @@
-"""Every preset on the usual architectures against zennit, in float64: its canonizers for zennit, none for us."""
+"""Every preset on the usual architectures against zennit: its canonizers for zennit, none for us."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import sciexplain as sx
 if importlib.util.find_spec("zennit") is None:
     pytest.skip("needs zennit", allow_module_level=True)
 zennit = _peers.zennit()
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding=.same. with even kernel lengths")
 
 STABILIZER = 1e-12
 LOW, HIGH = -3.0, 3.0
@@ -51,7 +52,7 @@ COMPOSITES = {
 
 
 def randomized(model: nn.Module, *shape: int) -> nn.Module:
-    """Weights, biases and BatchNorm statistics of both signs; a tiny eps, which zennit's merged BatchNorm keeps."""
+    """Values of both signs; a tiny BatchNorm eps, since zennit applies it twice."""
     model = model.double().eval()
     with torch.random.fork_rng():
         torch.manual_seed(0)

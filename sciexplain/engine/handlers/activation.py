@@ -89,7 +89,6 @@ def _taylor(call: Call) -> Any:
 
 
 def _dropout(call: Call) -> Any:
-    """Off, whatever the mode of the model."""
     call.treatment = "moves"
     training = call.argument(2, "training", call.argument(2, "train", False))
     if training and call.argument(1, "p", 0.5):
@@ -97,6 +96,15 @@ def _dropout(call: Call) -> Any:
     call.stage = tags.tag_of(call.active[0]).stage
     x = call.argument(0, "input")
     return x.view_as(x)
+
+
+def _rrelu(call: Call) -> Any:
+    """Its slope in evaluation mode."""
+    lower, upper = call.argument(1, "lower", 1 / 8), call.argument(2, "upper", 1 / 3)
+    if call.argument(3, "training", False):
+        call.lrp.note_training(call.name)
+    call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
+    return torch.nn.functional.leaky_relu(call.active[0], (lower + upper) / 2)
 
 
 def _glu(x: Tensor, dim: int = -1) -> Tensor:
@@ -109,6 +117,7 @@ HANDLERS: dict[str, Callable[[Call], Any]] = {
     **dict.fromkeys(names.TAYLOR, _taylor),
     **dict.fromkeys(names.DROPOUT, _dropout),
     "relu": _relu,
+    "rrelu": _rrelu,
 }
 
 WRITTEN_OUT: dict[str, Callable[..., Any]] = {"glu": _glu}

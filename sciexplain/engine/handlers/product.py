@@ -97,7 +97,10 @@ def bias_target(call: Call) -> tuple[Layer, Tensor] | None:
     else:
         return None
     shape = (1,) * (x.ndim - other.ndim) + tuple(other.shape)
-    if len(shape) != x.ndim or any(n != 1 for d, n in enumerate(shape) if d != axis) or shape[axis] > x.shape[axis]:
+    # any first dimension, or one sample alone would be another case than the same sample in a batch
+    if len(shape) != x.ndim or any(n != 1 for d, n in enumerate(shape) if d not in (0, axis)):
+        return None
+    if any(n > m for n, m in zip(shape, x.shape, strict=True)):
         return None
     sign = call.kwargs.get("alpha", 1) * (1 if call.name == "add" else -1)
     return layer, (other * sign).to(layer.dtype)
