@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .composites import Composite
 from .engine.ledger import assemble
-from .engine.mode import OnUnknown
+from .engine.mode import OnUnknown, engines_suspended
 from .errors import InputError, ModelError, RuleError
 from .explanation import Explanation
 from .inputs import Inputs
@@ -100,7 +100,7 @@ def explain(
         raise InputError("The batch is empty: the first dimension of the input is 0.")
     step = 1 if ledger else batch_size or n
     parts: list[Part] = []
-    with torch.inference_mode(False), torch.enable_grad():
+    with engines_suspended(), torch.inference_mode(False), torch.enable_grad():
         for begin in range(0, n, step):
             rows = slice(begin, begin + step)
             whole = step >= n

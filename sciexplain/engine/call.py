@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,6 +26,8 @@ class Call:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     active: list[Tensor]
+    source: Tensor | None = None
+    """The first active argument as the model gave it."""
     native: bool = False
     """Run as torch does, in place."""
     treatment: str = "gradient"
@@ -82,7 +84,7 @@ def with_slope(tensor: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
     """The same values; ``change`` is applied to what flows back through this use of them only."""
     alias = tensor.view_as(tensor)
     tag = tags.tag_of(tensor)
-    tags.put(alias, tags.Tag(tag.stage, tag.gate, tag.logits, tag.squash, alias_of=tensor))
+    tags.put(alias, replace(tag, made_by=tensor.grad_fn))
     alias.register_hook(lambda c: None if c is None else change(c))
     return alias
 

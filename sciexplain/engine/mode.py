@@ -10,7 +10,8 @@ import functools
 import types
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
@@ -111,7 +112,6 @@ class LRP(TorchFunctionMode):
         self._unknown: Counter[tuple[str, str]] = Counter()
         self._warned: set[tuple[str, str]] = set()
         self._depth = 0
-        self._outer: list[LRP] = []
         self._suspended = 0
 
     # -- the context ---------------------------------------------------------------------------------------------
@@ -123,9 +123,8 @@ class LRP(TorchFunctionMode):
                     "sx.LRP needs autograd, which torch.inference_mode() turns off; leave it, or use sx.explain."
                 )
             self.modules.__enter__()
-            self._outer = [m for m in _get_current_function_mode_stack() if isinstance(m, LRP)]
-            for engine in self._outer:
-                engine._suspended += 1
+            self._others = engines_suspended()
+            self._others.__enter__()
         self._depth += 1
         super().__enter__()
         return self
@@ -135,9 +134,7 @@ class LRP(TorchFunctionMode):
         self._depth -= 1
         if self._depth == 0:
             self.modules.__exit__()
-            for engine in self._outer:
-                engine._suspended -= 1
-            self._outer = []
+            self._others.__exit__(None, None, None)
             if exc_type is None:
                 self.report_unknown()
 
@@ -259,19 +256,15 @@ class LRP(TorchFunctionMode):
         else:
             call.func, call.args, call.kwargs = _functional(call)
             # what torch keeps for its own backward pass must not be the memory that is about to be overwritten
-            copies: list[Tensor] = []
-            call.replace(lambda t: copies.append(_copied(t)) or copies[0], only=lambda t: t is target)
+            call.replace(_copied, only=lambda t: t is target)
             out_of_place = self._out_of_place(call)
             self.keeper.before_change(target)
             target.copy_(out_of_place)
-            tag = tags.tag_of(out_of_place)
-            if tag.logits is target:
-                tag = replace(tag, logits=copies[0])
-            tags.put(target, tag, [out_of_place])
+            tags.put(target, replace(tags.tag_of(out_of_place), made_by=out_of_place.grad_fn), [out_of_place])
             result = None if call.name == "__setitem__" else target
             stage = max(stage, tags.tag_of(out_of_place).stage)
-        for changed in (target, base):
-            if changed.requires_grad and not (changed.grad_fn is None or tags.is_tagged(changed.grad_fn)):
+        for changed in (base, target):
+            if changed.grad_fn is not None and (changed is not target or not tags.is_tagged(changed.grad_fn)):
                 tags.put(changed, tags.Tag(stage), call.active)
         return result
 
@@ -294,6 +287,7 @@ class LRP(TorchFunctionMode):
             row.measure(alias, "passed", self.carries_relevance(alias))
             return alias
 
+        call.source = call.active[0]
         call.replace(measured)
         result = self._apply(call)
         row.treatment, row.remainder = call.treatment, call.remainder
@@ -315,7 +309,7 @@ class LRP(TorchFunctionMode):
 
     def _apply(self, call: Call) -> Any:
         """Run the operation with its rule and tag the result."""
-        name, source = call.name, tags.behind_alias(call.active[0])
+        name, source = call.name, call.active[0] if call.source is None else call.source
         consumed = [layer for t in call.active if (layer := layer_of(t)) is not None]
         inputs = [tags.tag_of(t) for t in call.active]
         stage = max(tag.stage for tag in inputs)
@@ -384,6 +378,19 @@ class LRP(TorchFunctionMode):
         self.trace.append((self.modules.name, call.name, shape, call.treatment, call.layer))
 
 
+@contextmanager
+def engines_suspended() -> Iterator[None]:
+    """Engines already at work in this thread see nothing of what an explanation inside them does."""
+    engines = [m for m in _get_current_function_mode_stack() if isinstance(m, LRP)]
+    for engine in engines:
+        engine._suspended += 1
+    try:
+        yield
+    finally:
+        for engine in engines:
+            engine._suspended -= 1
+
+
 _ORDINARY = names.MOVEMENT | names.AFFINE | names.LINEAR | names.HOMOGENEOUS
 """Operations whose own gradient is the right slope."""
 
@@ -409,8 +416,8 @@ def _is_transparent(node: Any) -> bool:
 
 
 def _copied(tensor: Tensor) -> Tensor:
-    copy, tag = tensor.clone(), tags.tag_of(tensor)
-    tags.put(copy, tags.Tag(tag.stage, tag.gate, tag.logits, tag.squash, alias_of=tensor), [tensor])
+    copy = tensor.clone()
+    tags.put(copy, replace(tags.tag_of(tensor), made_by=tensor.grad_fn), [tensor])
     return copy
 
 

@@ -32,8 +32,8 @@ class ModuleStack:
 
         def pop(module: nn.Module, args: Any, output: Any) -> None:
             if threading.get_ident() == thread and self._stack and self._stack[-1] is module:
-                if self._on_output is not None:
-                    self._on_output(self.name, output)
+                if self._on_output is not None and module in self._names:
+                    self._on_output(self._names[module], output)
                 self._stack.pop()
 
         self._handles = [

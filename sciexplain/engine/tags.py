@@ -30,8 +30,8 @@ class Tag:
     """For the output of a softmax or sigmoid (rearranged or not): the same before it."""
     squash: str = ""
     """The name of that softmax or sigmoid."""
-    alias_of: Tensor | None = None
-    """For a stand-in that changes or measures what flows through it: the tensor itself."""
+    made_by: Any = None
+    """For a stand-in or a copy: the node that made the values it holds."""
 
 
 _UNSEEN = Tag(stage=DEEP)
@@ -76,15 +76,8 @@ def put(tensor: Tensor, tag: Tag, inputs: Iterable[Tensor] = ()) -> None:
 
 
 def producer(tensor: Tensor) -> Any:
-    """The autograd node that made the values of ``tensor``, looking through measuring aliases."""
+    """The autograd node that made the values of ``tensor``, looking through stand-ins."""
     node = tensor.grad_fn
-    while node is not None and (tag := node.metadata.get(_KEY)) is not None and tag.alias_of is not None:
-        node = node.next_functions[0][0]
+    while node is not None and (tag := node.metadata.get(_KEY)) is not None and tag.made_by is not None:
+        node = tag.made_by
     return node
-
-
-def behind_alias(tensor: Tensor) -> Tensor:
-    """The tensor that a measuring alias stands for."""
-    while (original := tag_of(tensor).alias_of) is not None:
-        tensor = original
-    return tensor

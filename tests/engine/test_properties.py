@@ -171,7 +171,7 @@ class Net(nn.Module):
 
 @dataclass
 class Case:
-    net: Net
+    net: Callable[[Tensor], Tensor]
     x: Tensor
     target: Tensor = field(init=False)
 
@@ -356,3 +356,67 @@ def test_start_relevance_of_one_class_is_that_class(preset):
     by_class = explain(case, preset)
     start = F.one_hot(case.target, 3) * by_class.output
     assert_close(explain(case, preset, target=start).relevance, by_class.relevance, 1e-12)
+
+
+def _at(columns: list[int], values: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """``x`` with ``values(x)`` in the place of these columns."""
+
+    def function(x: Tensor) -> Tensor:
+        parts = list(x.unbind(1))
+        for i, part in zip(columns, values(x).unbind(1), strict=True):
+            parts[i] = part
+        return torch.stack(parts, 1)
+
+    return function
+
+
+#: a change of ``x`` in place, the same as a function
+IN_PLACE = {
+    "sub_ and div_": (lambda x: x.sub_(0.4).div_(0.2), lambda x: (x - 0.4) / 0.2),
+    "relu_": (torch.relu_, F.relu),
+    "clamp_": (lambda x: x.clamp_(-1, 1), lambda x: x.clamp(-1, 1)),
+    "set to 0": (lambda x: x.__setitem__((slice(None), 0), 0), _at([0], lambda x: torch.zeros(len(x), 1).to(x))),
+    "set": (
+        lambda x: x.__setitem__((slice(None), slice(2)), x[:, 2:4] * 2),
+        _at([0, 1], lambda x: x[:, 2:4] * 2),
+    ),
+    "mul_ of a view": (lambda x: x[:, 1].mul_(2), _at([1], lambda x: x[:, 1:2] * 2)),
+    "add_ of a view": (lambda x: x[:, 1].add_(1), _at([1], lambda x: x[:, 1:2] + 1)),
+    "add_ of a transposed view": (lambda x: x.t()[1].add_(1), _at([1], lambda x: x[:, 1:2] + 1)),
+    "sub_ of a view of a view": (
+        lambda x: x.view(-1, 2, 3)[:, 0].sub_(0.4),
+        _at([0, 1, 2], lambda x: x[:, :3] - 0.4),
+    ),
+    "relu_ of a view": (lambda x: x[:, :3].relu_(), _at([0, 1, 2], lambda x: F.relu(x[:, :3]))),
+    "copy_ to a view": (lambda x: x[:, :2].copy_(x[:, 2:4]), _at([0, 1], lambda x: x[:, 2:4])),
+    "add_ of another view": (lambda x: x[:, 0].add_(x[:, 1]), _at([0], lambda x: x[:, :1] + x[:, 1:2])),
+}  # fmt: skip
+BEFORE = ("the input", "a layer", "a layer and its ReLU")
+
+
+@pytest.mark.parametrize("ledger", [False, True])
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("change", IN_PLACE)
+@pytest.mark.parametrize("preset", ["epsilon", "epsilon_plus_flat", "deep_taylor", "deep_taylor box"])
+def test_changes_in_place(preset, change, before, ledger):
+    weights = Weights(torch.Generator().manual_seed(0), True, 0)
+    first, second, head = weights.layer(6, 6), weights.layer(6, 6), weights.layer(6, 3)
+    in_place, function = IN_PLACE[change]
+
+    def prepared(x: Tensor) -> Tensor:
+        x = x if before == "the input" else first(x)
+        return (F.relu(x) if "ReLU" in before else x).clone()
+
+    def changing(x: Tensor) -> Tensor:
+        x = prepared(x)
+        in_place(x)
+        return head(F.relu(second(x)))
+
+    def functional(x: Tensor) -> Tensor:
+        return head(F.relu(second(function(prepared(x)))))
+
+    x = weights.randn(3, 6)
+    found, expected = explain(Case(changing, x), preset, ledger=ledger), explain(Case(functional, x), preset)
+    assert_close(found.relevance, expected.relevance)
+    if ledger:
+        assert (found.ledger.gap.abs() <= 1e-9 * scale_of(found)).all()

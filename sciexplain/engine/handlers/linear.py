@@ -174,6 +174,8 @@ def contraction(call: Call, a: Tensor, b: Tensor, product: Callable[[Tensor, Ten
     if a.layout != torch.strided or b.layout != torch.strided:
         return call.run()
     if not call.is_active(b):
+        if call.name in ("matmul", "mm") and b.ndim == 2:
+            return as_layer(call, a, Dense(), b.mT, None)
         return as_layer(call, a, Contraction(product), b, None)
     if not call.is_active(a):
         return as_layer(call, b, Contraction(lambda x, w: product(w, x)), a, None)
