@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -49,7 +49,7 @@ class Composite:
     """
 
     lines: Sequence[tuple[Selector, Rule]] = ()
-    default: Rule = Epsilon()
+    default: Rule = field(default_factory=Epsilon)
     attention: Literal["constant", "attnlrp"] = "constant"
 
     def __post_init__(self) -> None:
@@ -71,9 +71,14 @@ class Composite:
         return any(rule.yields_relevance for _, rule in self.lines) or self.default.yields_relevance
 
     def rule_for(
-        self, kind: str, path: Sequence[tuple[str, nn.Module]] = (), *, first: bool = False, last: bool = False
+        self,
+        kind: str,
+        path: Sequence[tuple[str, nn.Module]] = (),
+        *,
+        first: bool = False,
+        last: bool = False,
     ) -> Rule:
-        """The rule for a linear-type operation of ``kind`` inside the modules ``path`` (name, module), innermost first."""
+        """The rule for a linear-type operation of ``kind`` inside the modules ``path``, innermost first."""
         for selector, rule in self.lines:
             if _fits(selector, kind, path, first, last):
                 return rule
@@ -146,12 +151,17 @@ def epsilon_plus(epsilon: float = 1e-6, stabilizer: float = 1e-9) -> Composite:
 def epsilon_plus_flat(epsilon: float = 1e-6, stabilizer: float = 1e-9) -> Composite:
     """:func:`epsilon_plus` with the flat rule in the first layer. Kohlbrenner et al. 2020; Lapuschkin et al. 2019."""
     return Composite(
-        [("first", Flat(stabilizer=stabilizer)), ("convolution", ZPlus(stabilizer=stabilizer))], Epsilon(epsilon)
+        [("first", Flat(stabilizer=stabilizer)), ("convolution", ZPlus(stabilizer=stabilizer))],
+        Epsilon(epsilon),
     )
 
 
 def epsilon_gamma_box(
-    low: float | Tensor, high: float | Tensor, epsilon: float = 1e-6, gamma: float = 0.25, stabilizer: float = 1e-9
+    low: float | Tensor,
+    high: float | Tensor,
+    epsilon: float = 1e-6,
+    gamma: float = 0.25,
+    stabilizer: float = 1e-9,
 ) -> Composite:
     """z^B in the first layer, generalised γ in convolutions, ε in dense layers. Montavon et al. 2019."""
     return Composite(
@@ -182,11 +192,8 @@ def deep_taylor(
     """Deep Taylor decomposition: z^B (with bounds) or w² first, z⁺ elsewhere. Montavon et al. 2017."""
     if (low is None) != (high is None):
         raise RuleError("deep_taylor: give both low and high for the z^B rule, or neither for w².")
-    first: Rule
-    if low is None or high is None:
-        first = WSquare(stabilizer=stabilizer)
-    else:
-        first = ZBox(low, high, stabilizer=stabilizer)
+    bounded = low is not None and high is not None
+    first = ZBox(low, high, stabilizer=stabilizer) if bounded else WSquare(stabilizer=stabilizer)
     return Composite([("first", first)], ZPlus(stabilizer=stabilizer))
 
 

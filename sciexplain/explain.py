@@ -93,7 +93,12 @@ def explain(
     if batch_size is not None and batch_size < 1:
         raise InputError(f"batch_size={batch_size}: expected a positive number.")
     if method == "lrp":
-        options |= {"composite": composite or "epsilon", "layers": layers, "ledger": ledger, "on_unknown": on_unknown}
+        options |= {
+            "composite": composite or "epsilon",
+            "layers": layers,
+            "ledger": ledger,
+            "on_unknown": on_unknown,
+        }
     given = Inputs.of(inputs)
     n = given.batch_size
     if n == 0:
@@ -105,7 +110,9 @@ def explain(
             rows = slice(begin, begin + step)
             whole = step >= n
             part_inputs = given if whole else given.rows(rows)
-            parts.append(METHODS[method](model, part_inputs, target if whole else _target_rows(target, rows, n), **options))
+            parts.append(
+                METHODS[method](model, part_inputs, target if whole else _target_rows(target, rows, n), **options)
+            )
     return _joined(given, parts, method)
 
 

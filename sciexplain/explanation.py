@@ -166,7 +166,7 @@ def _pack_ledger(ledger: Ledger, tensors: dict[str, Tensor]) -> dict[str, Any]:
 
 def _unpack_ledger(document: dict[str, Any], tensors: dict[str, Tensor]) -> Ledger:
     rows = tuple(
-        LedgerRow(*words, **{column: tensors[f"ledger.rows.{column}"][i] for column in _COLUMNS})
+        LedgerRow(*words, *(tensors[f"ledger.rows.{column}"][i] for column in _COLUMNS))
         for i, words in enumerate(document["rows"])
     )
     return Ledger(tensors["ledger.gap"], {a: tensors[f"ledger.absorbed.{a}"] for a in ACCOUNTS}, rows)

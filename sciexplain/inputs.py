@@ -93,10 +93,7 @@ class Inputs:
         n = self.batch_size
         return Inputs(
             self.structure,
-            {
-                k: v[rows] if isinstance(v, Tensor) and v.ndim and v.shape[0] == n else v
-                for k, v in self.values.items()
-            },
+            {k: v[rows] if isinstance(v, Tensor) and v.ndim and v.shape[0] == n else v for k, v in self.values.items()},
         )
 
     def is_batched(self, name: str) -> bool:

@@ -136,7 +136,11 @@ def test_box_bounds(bounds):
     import reference
 
     low, high = BOUNDS[bounds]
-    layer, x, relevance = randomize(nn.Conv2d(3, 4, 3, padding=1)), sample(2, 3, 4, 5), sample(2, 4, 4, 5, seed=9)
+    layer, x, relevance = (
+        randomize(nn.Conv2d(3, 4, 3, padding=1)),
+        sample(2, 3, 4, 5),
+        sample(2, 4, 4, 5, seed=9),
+    )
     found = sx.explain(layer, x, relevance, composite=sx.Composite(default=ZBox(low, high))).relevance
 
     def full(bound):
@@ -206,6 +210,7 @@ def test_generalized_gamma_equals_gamma_behind_relu():
 def test_zplus_is_alpha_1_beta_0():
     net = randomize(nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3)))
     a, b = (
-        sx.explain(net, sample(3, 6), 1, composite=sx.Composite(default=r)).relevance for r in (ZPlus(), AlphaBeta(1, 0))
+        sx.explain(net, sample(3, 6), 1, composite=sx.Composite(default=r)).relevance
+        for r in (ZPlus(), AlphaBeta(1, 0))
     )
     assert torch.equal(a, b)

@@ -51,9 +51,7 @@ def layout_of(shape: tuple[int, ...], layout: str | None = None) -> str:
     if len(shape) == 3:
         last, first = shape[-1] in _CHANNELS, shape[0] == 3
         if first:
-            raise DataError(
-                f"shape {shape}, which has more than one meaning; say layout='NHW', 'CHW' or 'HWC'"
-            )
+            raise DataError(f"shape {shape}, which has more than one meaning; say layout='NHW', 'CHW' or 'HWC'")
         return "HWC" if last else "NHW"
     if len(shape) == 4 and (shape[-1] in _CHANNELS) != (shape[1] in _CHANNELS):
         return "NHWC" if shape[-1] in _CHANNELS else "NCHW"
@@ -65,9 +63,7 @@ def layout_of(shape: tuple[int, ...], layout: str | None = None) -> str:
 
 def picture_of(samples: NDArray, layout: str, reading: Reading) -> NDArray[np.float32]:
     """One picture of axes ``HW``, ``HWC`` or ``CHW`` as (H, W, C) in 0..1; four channels end in alpha."""
-    channels_last = (
-        np.moveaxis(samples, 0, -1) if layout == "CHW" else samples.reshape(*samples.shape[:2], -1)
-    )
+    channels_last = np.moveaxis(samples, 0, -1) if layout == "CHW" else samples.reshape(*samples.shape[:2], -1)
     height, width, channels = channels_last.shape
     reading.check_size(height, width)
     colours = channels_last[..., :3] if channels == 4 else channels_last
@@ -94,9 +90,7 @@ def npz_pages(path: Path, reading: Reading) -> Pages:
         with archive.open(f"{name}.npy") as stream:
             shape, fortran, dtype = _header(stream)
             if fortran:
-                raise DataError(
-                    f"array {name!r} in Fortran order; expected C order (numpy.ascontiguousarray)"
-                )
+                raise DataError(f"array {name!r} in Fortran order; expected C order (numpy.ascontiguousarray)")
             if dtype.hasobject:
                 raise DataError(f"array {name!r} of Python objects; expected numbers")
             layout = layout_of(shape, reading.layout)
@@ -104,9 +98,7 @@ def npz_pages(path: Path, reading: Reading) -> Pages:
             one = shape[1:] if stacked else shape
             start = stream.tell()
             for index in range(shape[0] if stacked else 1):
-                load = partial(
-                    _from_stream, stream, start, index, one, dtype, layout.removeprefix("N"), reading
-                )
+                load = partial(_from_stream, stream, start, index, one, dtype, layout.removeprefix("N"), reading)
                 yield (index if stacked else None), load
 
 

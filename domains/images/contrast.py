@@ -112,7 +112,6 @@ def _joined(parts: list[sx.Explanation], group: Tensor) -> sx.Explanation:
         return parts[0]
     order = torch.argsort(torch.argsort(group, stable=True))
     relevance, output, score = (
-        torch.cat([single(getattr(part, name)) for part in parts])[order]
-        for name in ("relevance", "output", "score")
+        torch.cat([single(getattr(part, name)) for part in parts])[order] for name in ("relevance", "output", "score")
     )
     return replace(parts[0], relevance=relevance, output=output, score=score, layers={}, ledger=None)

@@ -152,15 +152,12 @@ def class_name(target: Tensor | None, i: int, labels: Sequence[str] | None) -> s
     return labels[number] if labels is not None else str(number)
 
 
-def prepare(
-    model: Model, pictures: Pictures, preprocess: Preprocess | None
-) -> tuple[tuple[Picture, ...], Tensor]:
+def prepare(model: Model, pictures: Pictures, preprocess: Preprocess | None) -> tuple[tuple[Picture, ...], Tensor]:
     """The pictures to show and the network's input."""
     if isinstance(pictures, Tensor):
         if pictures.ndim != 4 or not pictures.is_floating_point():
             raise InputError(
-                f"tensor of shape {tuple(pictures.shape)} and type {pictures.dtype}; "
-                "expected (N, C, H, W) of floats"
+                f"tensor of shape {tuple(pictures.shape)} and type {pictures.dtype}; expected (N, C, H, W) of floats"
             )
         return _shown(pictures, preprocess), pictures
     preprocess = preprocess or Preprocess()

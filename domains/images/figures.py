@@ -70,8 +70,7 @@ def contrast_figure(
         heatmaps = [e.original(i) for e in explanations]
         scale = max(limit(heatmap, percentile) for heatmap in heatmaps)
         captions = [
-            _score(what, e, i)
-            for what, e in zip((first, second, f"{first} − {second}"), explanations, strict=True)
+            _score(what, e, i) for what, e in zip((first, second, f"{first} − {second}"), explanations, strict=True)
         ]
         panels = [Panel(_shown(c.for_a.pictures[i]))]
         panels += [Panel(render(h, cmap, scale), text) for h, text in zip(heatmaps, captions, strict=True)]
@@ -112,18 +111,14 @@ def methods_figure(
     listed = list(explanations.values())
     names = [[picture.name for picture in e.pictures] for e in listed]
     if not listed or any(other != names[0] for other in names):
-        raise InputError(
-            "explanations of different pictures, or none; expected {title: explanation} of the same ones"
-        )
+        raise InputError("explanations of different pictures, or none; expected {title: explanation} of the same ones")
     rows = []
     for i in _chosen(indices, len(listed[0])):
         panels = [Panel(_shown(listed[0].pictures[i]))]
         for e in listed:
             heatmap = e.original(i)
             scale = limit(heatmap, percentile)
-            panels.append(
-                Panel(render(heatmap, cmap, scale), f"± {number(scale)}" if heatmap.any() else "all zero")
-            )
+            panels.append(Panel(render(heatmap, cmap, scale), f"± {number(scale)}" if heatmap.any() else "all zero"))
         rows.append(Row(names[0][i], panels))
     note = "relevance; ±max is written below each panel"
     return draw(["picture", *explanations], rows, cmap=cmap, note=note)

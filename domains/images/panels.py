@@ -61,9 +61,7 @@ def draw(titles: Sequence[str], rows: Sequence[Row], *, cmap: str = "relevance",
         No rows, or more than fit a figure that can be looked at.
     """
     if not 0 < len(rows) <= MAX_ROWS:
-        raise InputError(
-            f"{len(rows)} pictures in one figure; expected 1 to {MAX_ROWS}: choose them by indices="
-        )
+        raise InputError(f"{len(rows)} pictures in one figure; expected 1 to {MAX_ROWS}: choose them by indices=")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -81,9 +79,7 @@ def draw(titles: Sequence[str], rows: Sequence[Row], *, cmap: str = "relevance",
     left = _MARGIN + _LABEL + _GAP
     top = _MARGIN + head
     for column, text in enumerate(heads):
-        page.text(
-            left + column * (_PANEL + _GAP) + _PANEL / 2, top - 0.05, text, _TITLE_SIZE, "center", "bottom"
-        )
+        page.text(left + column * (_PANEL + _GAP) + _PANEL / 2, top - 0.05, text, _TITLE_SIZE, "center", "bottom")
     if bars:
         bar_title = fit("relevance", _BAR + _TICKS, _TEXT_SIZE, lines=1)
         page.text(left + len(titles) * (_PANEL + _GAP), top - 0.05, bar_title, _TEXT_SIZE, "left", "bottom")
@@ -167,9 +163,7 @@ class _Page:
 
     def axes(self, x: float, y: float, width: float, height: float) -> Any:
         bottom = self.height - y - height
-        return self.figure.add_axes(
-            (x / self.width, bottom / self.height, width / self.width, height / self.height)
-        )
+        return self.figure.add_axes((x / self.width, bottom / self.height, width / self.width, height / self.height))
 
     def text(self, x: float, y: float, text: str, size: float, across: str, along: str) -> None:
         if text:

@@ -53,9 +53,7 @@ class Preprocess:
     def __post_init__(self) -> None:
         mean, std = _per_channel(self.mean), _per_channel(self.std)
         if len({len(mean), len(std)} - {1}) > 1 or not mean or not std:
-            raise InputError(
-                f"mean={self.mean} and std={self.std}; expected one number each, or one per channel"
-            )
+            raise InputError(f"mean={self.mean} and std={self.std}; expected one number each, or one per channel")
         if min(std) <= 0:
             raise InputError(f"std={self.std}; expected numbers above 0")
         for name, value in (("resize", self.resize), ("crop", self.crop)):
@@ -200,9 +198,7 @@ def as_picture(picture: Picture | NDArray, name: str) -> Picture:
         return picture
     if not isinstance(picture, np.ndarray) or picture.ndim not in (2, 3):
         shape = f" of shape {picture.shape}" if isinstance(picture, np.ndarray) else ""
-        raise InputError(
-            f"{name}: {type(picture).__name__}{shape}; expected a Picture or an array (H, W[, C])"
-        )
+        raise InputError(f"{name}: {type(picture).__name__}{shape}; expected a Picture or an array (H, W[, C])")
     try:
         return Picture(name, None, picture_of(picture, "HWC" if picture.ndim == 3 else "HW", Reading()))
     except DataError as error:
@@ -221,9 +217,7 @@ def _resize(pixels: Tensor, size: Size) -> Tensor:
     """(C, h, w) to (C, *size) by antialiased bilinear interpolation."""
     if size[1] == 1:
         # torch 2.13 gets an output of one column wrong on the CPU.
-        rows, columns = (
-            _resize_weights(*sides).to(pixels) for sides in zip(pixels.shape[1:], size, strict=True)
-        )
+        rows, columns = (_resize_weights(*sides).to(pixels) for sides in zip(pixels.shape[1:], size, strict=True))
         return rows @ pixels @ columns.T
     return F.interpolate(pixels[None], size=size, mode="bilinear", align_corners=False, antialias=True)[0]
 

@@ -191,9 +191,7 @@ def _files(source: PathName | Iterable[PathName]) -> Iterator[tuple[Path, str]]:
     """Each file and the name its pictures go by."""
     if not isinstance(source, str | PathLike):
         for entry in map(Path, source):
-            yield from (
-                (path, path.as_posix()) for path in (list_images(entry) if entry.is_dir() else [entry])
-            )
+            yield from ((path, path.as_posix()) for path in (list_images(entry) if entry.is_dir() else [entry]))
     elif Path(source).is_dir():
         yield from ((path, path.relative_to(source).as_posix()) for path in list_images(source))
     else:
@@ -234,9 +232,7 @@ def _report(name: str, error: Exception, on_error: OnError) -> None:
     if isinstance(error, SciExplainError) and not isinstance(error, DataError):
         raise error
     found = (
-        str(error)
-        if isinstance(error, DataError)
-        else f"what cannot be decoded ({error}); expected a whole picture"
+        str(error) if isinstance(error, DataError) else f"what cannot be decoded ({error}); expected a whole picture"
     )
     sentence = DataError(f"{name}: found {found}")
     if on_error == "raise":

@@ -47,9 +47,7 @@ class Region:
     mean: float
 
 
-def segment(
-    e: ImageExplanation, labels: Labels, *, on: Literal["network", "original"] | None = None
-) -> list[Region]:
+def segment(e: ImageExplanation, labels: Labels, *, on: Literal["network", "original"] | None = None) -> list[Region]:
     """Sum relevance over given regions; over all regions of a picture it is the sum of its heatmap.
 
     Parameters
@@ -112,9 +110,7 @@ def _from_masks(masks: Mapping[str, LabelMap]) -> tuple[NDArray, list[str]]:
         raise InputError("no masks; expected {name: mask}")
     arrays = {name: _array(mask) for name, mask in masks.items()}
     if REST in arrays:
-        raise InputError(
-            f"a mask called {REST!r}, which is the name of what no mask covers; expected another name"
-        )
+        raise InputError(f"a mask called {REST!r}, which is the name of what no mask covers; expected another name")
     if len(shapes := {mask.shape for mask in arrays.values()}) > 1:
         raise InputError(f"masks of shapes {sorted(shapes)}; expected one shape")
     if wrong := [name for name, mask in arrays.items() if mask.dtype != bool]:

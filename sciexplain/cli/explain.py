@@ -23,9 +23,7 @@ def images(
             help="Function that returns the model: a module here or installed, or path/to/file.py:FUNCTION.",
         ),
     ],
-    data: Annotated[
-        Path, typer.Option(exists=True, help="A folder of pictures, or one file (also NPZ, TIFF).")
-    ],
+    data: Annotated[Path, typer.Option(exists=True, help="A folder of pictures, or one file (also NPZ, TIFF).")],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder to make for the results.")],
     weights: Annotated[
         Path | None, typer.Option(help="Weights: .safetensors, or a state_dict from torch.save.")
@@ -50,18 +48,14 @@ def images(
     std: Annotated[
         Any, typer.Option(parser=options.numbers, metavar="A[,B,C]", help="Then divided by, per channel.")
     ] = "1",
-    mode: Annotated[
-        Literal["RGB", "L"] | None, typer.Option(help="Convert every picture to colour or grey.")
-    ] = None,
+    mode: Annotated[Literal["RGB", "L"] | None, typer.Option(help="Convert every picture to colour or grey.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures explained at a time.")] = 16,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many pictures.")] = None,
     device: Annotated[str, typer.Option(parser=options.device, help="Such as cpu or cuda.")] = "cpu",
     ledger: Annotated[bool, typer.Option(help="Keep account of all relevance (LRP).")] = True,
     unsafe_pickle: Annotated[
         bool,
-        typer.Option(
-            "--unsafe-pickle", help="Read weights that carry code. They can do anything to this machine."
-        ),
+        typer.Option("--unsafe-pickle", help="Read weights that carry code. They can do anything to this machine."),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in RUN.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
@@ -99,8 +93,7 @@ def images(
     results().print(f"{run.written} pictures explained in {out}", highlight=False, soft_wrap=True)
     if run.failed:
         results().print(
-            f"{run.failed} failed and are listed in {out / 'errors.parquet'}; "
-            f"the first: {run.failures[0].reason}",
+            f"{run.failed} failed and are listed in {out / 'errors.parquet'}; the first: {run.failures[0].reason}",
             highlight=False,
             markup=False,
             soft_wrap=True,

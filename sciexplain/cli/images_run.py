@@ -124,9 +124,7 @@ def _prepare(
             advance()
 
 
-def _explain(
-    question: Question, batch: Sequence[_Sample], folder: Path, run: RunWriter
-) -> Counter[tuple[str, str]]:
+def _explain(question: Question, batch: Sequence[_Sample], folder: Path, run: RunWriter) -> Counter[tuple[str, str]]:
     """Explain a batch, or, where that fails, its pictures one by one; count operations without a rule."""
     begun = time.perf_counter()
     try:

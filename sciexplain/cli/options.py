@@ -15,9 +15,7 @@ def size(text: str) -> int | tuple[int, int]:
     """``"224"`` (the side) or ``"240,320"`` (rows, columns)."""
     parts = text.split(",")
     if len(parts) > 2 or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
-        raise typer.BadParameter(
-            f"{text!r} should be pixels, such as 224, or rows and columns, such as 240,320"
-        )
+        raise typer.BadParameter(f"{text!r} should be pixels, such as 224, or rows and columns, such as 240,320")
     rows, *columns = (int(part) for part in parts)
     return (rows, columns[0]) if columns else rows
 

@@ -206,10 +206,8 @@ def port(x: Tensor) -> Tensor:
 def layer_of(tensor: Tensor) -> Layer | None:
     """The layer whose output this tensor is, unchanged."""
     node = tags.producer(tensor)
-    if not isinstance(node, _Emit._backward_cls) or node.layer.rectified:
-        return None
-    layer: Layer = node.layer
-    return layer
+    layer: Layer | None = getattr(node, "layer", None)  # the context of an _Emit is its node
+    return None if layer is None or layer.rectified else layer
 
 
 def is_lone_batch_norm(layer: Layer) -> bool:

@@ -119,7 +119,9 @@ def assemble(runs: list[list[Row]], score: Tensor, relevance: Tensor) -> Ledger:
                 columns[account][sample] = row.absorbed[account]
     ordered = sorted(table.items(), key=lambda item: item[0][0])
     out = tuple(LedgerRow(op, module, treatment, **columns) for (_, module, op, treatment), columns in ordered)
-    absorbed = {a: sum((getattr(r, a) for r in out), torch.zeros(n, dtype=torch.float64)) for a in ACCOUNTS}
+    absorbed: dict[str, Tensor] = {
+        a: sum((getattr(r, a) for r in out), torch.zeros(n, dtype=torch.float64)) for a in ACCOUNTS
+    }
     total = sum(absorbed.values(), torch.zeros(n, dtype=torch.float64))
     gap = score.detach().cpu().to(torch.float64) - relevance.detach().cpu().to(torch.float64) - total
     return Ledger(gap, absorbed, out)

@@ -14,7 +14,8 @@ from ..errors import RuleError
 
 
 class LinearMap(Protocol):
-    kind: str
+    @property
+    def kind(self) -> str: ...
 
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor: ...
 

@@ -6,8 +6,6 @@ Only tensors that depend on the explained input are *active*: parameters enter e
 
 from __future__ import annotations
 
-import functools
-import types
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,6 +29,7 @@ from .keep import Keeper
 from .layer import layer_of
 from .ledger import Row
 from .modules import ModuleStack
+from .operation import ORDINARY, functional, opened, operation
 from .tokens import Tokens
 
 OnUnknown = Literal["warn", "error", "gradient"]
@@ -51,7 +50,7 @@ class UnknownOperation(NamedTuple):
 
     operation: str
     module: str
-    count: int
+    count: int  # type: ignore[assignment]  # tuple.count is not missed
 
 
 class LRP(TorchFunctionMode):
@@ -189,12 +188,16 @@ class LRP(TorchFunctionMode):
     # -- operations ------------------------------------------------------------------------------------------------
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         if self._suspended:  # an explanation inside this one
             return func(*args, **kwargs)
-        name, inplace = _operation(func, args, kwargs)
+        name, inplace = operation(func, args, kwargs)
         if name in names.CONSTANT or (name.startswith("_") and name.endswith("_enabled")):
             return func(*args, **kwargs)
         args, kwargs = self._without_parameters(args), self._without_parameters(kwargs)
@@ -206,7 +209,7 @@ class LRP(TorchFunctionMode):
             return result
         if not active:
             return self.tokens.follow(self, func, name, args, kwargs)
-        if (written_out := WRITTEN_OUT.get(name)) is not None or (written_out := _opened(func, name)) is not None:
+        if (written_out := WRITTEN_OUT.get(name)) is not None or (written_out := opened(func, name)) is not None:
             with self:
                 return written_out(*args, **kwargs)
         call = Call(self, func, name, args, kwargs, active)
@@ -242,19 +245,19 @@ class LRP(TorchFunctionMode):
             self._note_trace(call, target)
             return target
         shifts = call.name in names.AFFINE | {"mul", "div"} and len(call.active) == 1
-        if self.yields_relevance and base.requires_grad and tags.tag_of(base).stage == tags.RAW:
-            if stage > tags.RAW or not (call.name in names.MOVEMENT or shifts):
-                stage = max(stage, tags.SHALLOW)
-                self._enter_in_place(base, target)
+        stays_raw = stage == tags.RAW and (call.name in names.MOVEMENT or shifts)
+        if base.requires_grad and self.carries_relevance(base) and not stays_raw:
+            stage = max(stage, tags.SHALLOW)
+            self._enter_in_place(base, target)
         own_slope = call.name in names.AFFINE and (
             bias_target(call) is not None or any(self.carries_relevance(t) for t in call.active)
         )
-        if self.rows is None and call.name in _ORDINARY and not own_slope:
+        if self.rows is None and call.name in ORDINARY and not own_slope:
             call.native = True
             self.keeper.before_change(target)
             result = self._apply(call)
         else:
-            call.func, call.args, call.kwargs = _functional(call)
+            call.func, call.args, call.kwargs = functional(call)
             # what torch keeps for its own backward pass must not be the memory that is about to be overwritten
             call.replace(_copied, only=lambda t: t is target)
             out_of_place = self._out_of_place(call)
@@ -329,7 +332,7 @@ class LRP(TorchFunctionMode):
             call.stage = max(call.stage, stage)
             if call.squash:
                 logits, squash = source, name
-        elif name in _ORDINARY:
+        elif name in ORDINARY:
             call.stage = max(call.stage, stage)
             call.replace(self.entering, only=self.carries_relevance)
             result = call.run()
@@ -366,7 +369,9 @@ class LRP(TorchFunctionMode):
         """What was done with each operation, in order; to be asked once."""
         trace, self.trace = self.trace or [], None
         return tuple(
-            DescribedOperation(module, name, layer.map.kind if own else "", shape, str(layer.rule) if own else treatment)
+            DescribedOperation(
+                module, name, layer.map.kind if own else "", shape, str(layer.rule) if own else treatment
+            )
             for module, name, shape, treatment, layer in trace
             for own in [layer is not None and layer.op == name]
         )
@@ -390,9 +395,6 @@ def engines_suspended() -> Iterator[None]:
         for engine in engines:
             engine._suspended -= 1
 
-
-_ORDINARY = names.MOVEMENT | names.AFFINE | names.LINEAR | names.HOMOGENEOUS
-"""Operations whose own gradient is the right slope."""
 
 _TRANSPARENT = (
     "AccumulateGrad",
@@ -423,66 +425,3 @@ def _copied(tensor: Tensor) -> Tensor:
 
 def _distinct(tensors: Iterable[Tensor]) -> list[Tensor]:
     return list({id(t): t for t in tensors}.values())
-
-
-def _operation(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, bool]:
-    """The operation's plain name, and whether this call changes its first argument."""
-    name = getattr(func, "__name__", str(func))
-    if name == "__get__":  # a property: a view such as x.T, or bookkeeping such as x.shape
-        name = func.__self__.__name__
-        return (name if name in names.MOVEMENT else "shape"), False
-    name = name.split(".")[0]
-    if name.endswith("_") and not name.endswith("__"):
-        return name[:-1], True
-    if name == "__setitem__":
-        return name, True
-    position = _inplace_position(func)
-    if position is not None:
-        return name, bool(kwargs.get("inplace", args[position] if len(args) > position else False))
-    return name, False
-
-
-@functools.cache
-def _inplace_position(func: Any) -> int | None:
-    if not isinstance(func, types.FunctionType):
-        return None
-    parameters = func.__code__.co_varnames[: func.__code__.co_argcount]
-    return parameters.index("inplace") if "inplace" in parameters else None
-
-
-def _functional(call: Call) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
-    """The out-of-place form of an in-place call."""
-    position = _inplace_position(call.func)
-    if position is not None:
-        args = tuple(a if i != position else False for i, a in enumerate(call.args))
-        return call.func, args, {k: v for k, v in call.kwargs.items() if k != "inplace"}
-    for home in (torch.Tensor, torch, nn.functional):
-        func = getattr(home, call.name, None)
-        if func is not None and call.name not in ("__setitem__", "copy"):
-            return func, call.args, call.kwargs
-    change = call.func
-
-    def changed(target: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        copy = target.clone()
-        change(copy, *args, **kwargs)
-        return copy
-
-    return changed, call.args, call.kwargs
-
-
-@functools.cache
-def _opened(func: Any, name: str) -> Callable[..., Any] | None:
-    """An unknown torch function written in Python, run as its source says: the operations inside come by."""
-    if name in HANDLERS or name in _ORDINARY:
-        return None
-    if not isinstance(func, types.FunctionType) or not (func.__module__ or "").startswith("torch."):
-        return None
-    blind = {
-        name: lambda *args, **kwargs: False
-        for name in ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
-    }
-    opened = types.FunctionType(
-        func.__code__, {**func.__globals__, **blind}, func.__name__, func.__defaults__, func.__closure__
-    )
-    opened.__kwdefaults__ = func.__kwdefaults__
-    return opened

@@ -39,7 +39,7 @@ _LEAF = Tag(stage=RAW)
 
 
 def tag_of(tensor: Tensor) -> Tag:
-    node = tensor.grad_fn
+    node: Any = tensor.grad_fn
     if node is None:
         return _LEAF
     tag: Tag | None = node.metadata.get(_KEY)
@@ -61,7 +61,7 @@ def is_tagged(node: Any) -> bool:
 
 def put(tensor: Tensor, tag: Tag, inputs: Iterable[Tensor] = ()) -> None:
     """Tag the node that made ``tensor``, and the untagged nodes between it and ``inputs``."""
-    node = tensor.grad_fn
+    node: Any = tensor.grad_fn
     if node is None:
         return
     node.metadata[_KEY] = tag
@@ -77,7 +77,7 @@ def put(tensor: Tensor, tag: Tag, inputs: Iterable[Tensor] = ()) -> None:
 
 def producer(tensor: Tensor) -> Any:
     """The autograd node that made the values of ``tensor``, looking through stand-ins."""
-    node = tensor.grad_fn
+    node: Any = tensor.grad_fn
     while node is not None and (tag := node.metadata.get(_KEY)) is not None and tag.made_by is not None:
         node = tag.made_by
     return node

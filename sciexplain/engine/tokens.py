@@ -64,7 +64,7 @@ class Tokens:
             return result
         source = tracked[0]
         if result.is_floating_point():
-            if name in _CASTS or (name in names.AFFINE or name in ("mul", "div")) and result.shape == source.shape:
+            if name in _CASTS or ((name in names.AFFINE or name in ("mul", "div")) and result.shape == source.shape):
                 return self._joined(lrp, self._shadows[source], result)
             return result
         if result is source:
@@ -127,7 +127,9 @@ class Tokens:
                 bag = torch.arange(input.shape[0], device=input.device).repeat_interleave(input.shape[1])
                 bags = input.shape[0]
             else:
-                ends = offsets[1:] if include_last_offset else torch.cat([offsets[1:], offsets.new_tensor([len(tokens)])])
+                ends = (
+                    offsets[1:] if include_last_offset else torch.cat([offsets[1:], offsets.new_tensor([len(tokens)])])
+                )
                 starts = offsets[:-1] if include_last_offset else offsets
                 sizes = ends - starts
                 bags = len(sizes)

@@ -18,7 +18,7 @@ def gradients(model: Callable[..., Any], inputs: Inputs, target: Target) -> tupl
     """The gradient of the score to every floating input, the start, and the output."""
     leaves = inputs.leaves()
     if not leaves:
-        raise InputError("The inputs are integer; gradients need floating point inputs. method=\"lrp\" handles tokens.")
+        raise InputError('The inputs are integer; gradients need floating point inputs. method="lrp" handles tokens.')
     with buffers_restored(model):
         output = inputs.replaced({k: v.clone() for k, v in leaves.items()}).call(model)
     begin = start(output, target)
@@ -48,7 +48,13 @@ def input_x_gradient(model: Callable[..., Any], inputs: Inputs, target: Target) 
 
 
 def smoothgrad(
-    model: Callable[..., Any], inputs: Inputs, target: Target, *, samples: int = 25, noise: float = 0.1, seed: int = 0
+    model: Callable[..., Any],
+    inputs: Inputs,
+    target: Target,
+    *,
+    samples: int = 25,
+    noise: float = 0.1,
+    seed: int = 0,
 ) -> Part:
     """The mean gradient over noisy copies of the input. Smilkov et al. 2017.
 

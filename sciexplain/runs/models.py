@@ -20,9 +20,7 @@ _PICKLED = (".pt", ".pth", ".ckpt", ".bin")
 _STATE_KEYS = ("state_dict", "model_state_dict", "model")
 
 
-def load_model(
-    reference: str, weights: str | Path | None = None, *, unsafe_pickle: bool = False
-) -> nn.Module:
+def load_model(reference: str, weights: str | Path | None = None, *, unsafe_pickle: bool = False) -> nn.Module:
     """Build a model by calling the user's function, load its weights, and set it to evaluation mode.
 
     Parameters
@@ -53,9 +51,7 @@ def load_model(
         except Exception as error:
             raise ModelError(f"{reference} failed: {_describe(error)}") from error
         if not isinstance(model, nn.Module):
-            raise ModelError(
-                f"{reference} should return a torch.nn.Module, but returned {type(model).__name__}"
-            )
+            raise ModelError(f"{reference} should return a torch.nn.Module, but returned {type(model).__name__}")
         if weights is not None:
             _load_weights(model, Path(weights), unsafe_pickle=unsafe_pickle)
     return model.eval()

@@ -17,9 +17,7 @@ MODEL = "network_of_cli_tests.py"
 @pytest.fixture
 def explain(sciexplain, folder):
     def run(*arguments, model=f"{MODEL}:make", data="pictures", out="run"):
-        return sciexplain(
-            "explain", "images", "--model", model, "--data", data, "--out", out, "--quiet", *arguments
-        )
+        return sciexplain("explain", "images", "--model", model, "--data", data, "--out", out, "--quiet", *arguments)
 
     return run
 
@@ -29,9 +27,7 @@ def table(out="run"):
 
 
 def test_rows_hold_what_the_library_says(explain, folder):
-    result = explain(
-        "--batch-size", 2, "--composite", "epsilon_gamma_box", "--mean", "0.5", "--std", "0.25,0.5,1"
-    )
+    result = explain("--batch-size", 2, "--composite", "epsilon_gamma_box", "--mean", "0.5", "--std", "0.25,0.5,1")
     assert result.exit_code == 0, result.output
     rows = table()
     assert [row["id"] for row in rows] == ["a.png", "b.png", "c.png", "deep/d.png"]
@@ -43,9 +39,7 @@ def test_rows_hold_what_the_library_says(explain, folder):
         inputs = preprocess(images.read_one(folder / "pictures" / row["id"]))[None]
         e = sx.explain(model, inputs, composite=composite, ledger=True)
         order = e.output[0].argsort(descending=True).tolist()
-        np.testing.assert_allclose(
-            np.reshape(row["relevance"], row["shape"]), e.relevance[0], rtol=1e-4, atol=1e-6
-        )
+        np.testing.assert_allclose(np.reshape(row["relevance"], row["shape"]), e.relevance[0], rtol=1e-4, atol=1e-6)
         assert (row["prediction"], row["runner_up"], row["target"]) == (order[0], order[1], order[0])
         assert row["probability"] == pytest.approx(float(e.output.softmax(1).max()), rel=1e-5)
         assert row["score"] == pytest.approx(float(e.score), rel=1e-4)
@@ -70,9 +64,7 @@ def test_run_json_says_what_was_asked(explain, folder):
     info = open_run("run").info
     assert info["command"] == "explain images"
     assert info["model"]["reference"] == f"{MODEL}:make"
-    assert (
-        info["model"]["weights_sha256"] == hashlib.sha256((folder / "w.safetensors").read_bytes()).hexdigest()
-    )
+    assert info["model"]["weights_sha256"] == hashlib.sha256((folder / "w.safetensors").read_bytes()).hexdigest()
     assert [entry["path"] for entry in info["data"]["files"]] == [
         f"pictures/{name}" for name in ("a.png", "b.png", "c.png", "deep/d.png")
     ]

@@ -48,9 +48,7 @@ def test_refuses(tmp_path, content, message):
         read_idx(write(tmp_path / "x.gz", content))
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda c: c[: len(c) // 2], lambda c: b"no gzip", lambda c: c[:10] + b"?" * 9]
-)
+@pytest.mark.parametrize("damage", [lambda c: c[: len(c) // 2], lambda c: b"no gzip", lambda c: c[:10] + b"?" * 9])
 def test_refuses_damaged_compression(tmp_path, damage):
     path = tmp_path / "x.gz"
     path.write_bytes(damage(gzip.compress(GOOD)))

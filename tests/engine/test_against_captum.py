@@ -107,9 +107,7 @@ class Simple(nn.Module):
 
 def diagonal_convolution() -> nn.Module:
     """A 2 × 2 kernel of ones on 0 … 15, then every value of a 2 × 2 pool with weight 1."""
-    model = nn.Sequential(
-        nn.Conv2d(1, 1, 2, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(9, 1, bias=False)
-    )
+    model = nn.Sequential(nn.Conv2d(1, 1, 2, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(9, 1, bias=False))
     for layer in (model[0], model[3]):
         nn.init.ones_(layer.weight)
     return model
@@ -186,12 +184,8 @@ def test_by_hand(case):
     if isinstance(model, nn.Module):
         model.eval()
     composite = sx.Composite(list(by_name.items()), default=Epsilon(1e-9))
-    found = sx.explain(
-        model, torch.tensor(x, dtype=torch.float32), target, composite=composite, on_unknown="error"
-    )
-    torch.testing.assert_close(
-        found.relevance, torch.tensor(expected, dtype=torch.float32), rtol=1e-5, atol=1e-5
-    )
+    found = sx.explain(model, torch.tensor(x, dtype=torch.float32), target, composite=composite, on_unknown="error")
+    torch.testing.assert_close(found.relevance, torch.tensor(expected, dtype=torch.float32), rtol=1e-5, atol=1e-5)
 
 
 def test_tanh_passes_relevance():

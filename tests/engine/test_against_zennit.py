@@ -75,9 +75,7 @@ def compare(name: str, model: nn.Module, shape: tuple[int, ...], canonizers, our
         options = options | {"stabilizer": STABILIZER}
     options, their_options = options | (ours or {}), their_options | (theirs or {})
     target = torch.arange(len(x)) % 2
-    found = sx.explain(
-        model, x, target, composite=sx.composites.get(name.split()[0], **options), on_unknown="error"
-    )
+    found = sx.explain(model, x, target, composite=sx.composites.get(name.split()[0], **options), on_unknown="error")
     start = F.one_hot(target, found.output.shape[1]) * found.output
     attributor = zennit.attribution.Gradient(
         model, composite(stabilizer=STABILIZER, canonizers=canonizers, **their_options)

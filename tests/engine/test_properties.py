@@ -67,9 +67,7 @@ class Weights:
         return layer
 
     def norm(self, channels: int) -> nn.Module:
-        norm = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d)[self.dims](
-            channels, dtype=torch.float64
-        ).eval()
+        norm = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d)[self.dims](channels, dtype=torch.float64).eval()
         with torch.no_grad():
             for p in (norm.weight, norm.bias, norm.running_mean):
                 p.copy_(self.randn(channels))
@@ -101,9 +99,7 @@ class Block(nn.Module):
             return x
         if spelling == "module":
             return norm(x)
-        return F.batch_norm(
-            x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.1, norm.eps
-        )
+        return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.1, norm.eps)
 
     def act(self, x: Tensor, spelling: str) -> Tensor:
         return ACTIVATIONS[self.activation][SPELLINGS.index(spelling)](x)
@@ -192,9 +188,7 @@ def cases(draw, *, free: bool = False, activations=tuple(ACTIVATIONS)) -> Case:
     x = weights.randn(draw(st.integers(2, 4)), channels, *draw(st.tuples(*[st.integers(4, 7)] * dims)))
     x = torch.where(weights.randn(*x.shape) > 1.2, 0.0, x.clamp(-3, 3))
     kinds = (
-        ["plain", "plain", "residual", "concatenation"]
-        + ["max", "avg"] * (dims > 0)
-        + ["norm", "gate"] * (not free)
+        ["plain", "plain", "residual", "concatenation"] + ["max", "avg"] * (dims > 0) + ["norm", "gate"] * (not free)
     )
     blocks: list[nn.Module] = []
     size = x.shape
@@ -323,7 +317,7 @@ def test_positive_homogeneity(case, factor):
     assert_close(scaled / factor, once)
 
 
-@examples(60)
+@examples(150)
 @given(cases(), presets)
 def test_spellings_of_the_same_network(case, preset):
     expected = explain(case, preset)
@@ -350,9 +344,7 @@ def test_start_relevance_of_one_class_is_that_class(preset):
     generator = torch.Generator().manual_seed(5)
     weights = Weights(generator, True, 2)
     head = Weights(generator, True, 0).layer(4 * 30, 3)
-    case = Case(
-        Net([Plain(weights.layer(2, 4), weights.norm(4), "relu")], head).eval(), weights.randn(3, 2, 5, 6)
-    )
+    case = Case(Net([Plain(weights.layer(2, 4), weights.norm(4), "relu")], head).eval(), weights.randn(3, 2, 5, 6))
     by_class = explain(case, preset)
     start = F.one_hot(case.target, 3) * by_class.output
     assert_close(explain(case, preset, target=start).relevance, by_class.relevance, 1e-12)
@@ -375,7 +367,10 @@ IN_PLACE = {
     "sub_ and div_": (lambda x: x.sub_(0.4).div_(0.2), lambda x: (x - 0.4) / 0.2),
     "relu_": (torch.relu_, F.relu),
     "clamp_": (lambda x: x.clamp_(-1, 1), lambda x: x.clamp(-1, 1)),
-    "set to 0": (lambda x: x.__setitem__((slice(None), 0), 0), _at([0], lambda x: torch.zeros(len(x), 1).to(x))),
+    "set to 0": (
+        lambda x: x.__setitem__((slice(None), 0), 0),
+        _at([0], lambda x: torch.zeros(len(x), 1).to(x)),
+    ),
     "set": (
         lambda x: x.__setitem__((slice(None), slice(2)), x[:, 2:4] * 2),
         _at([0, 1], lambda x: x[:, 2:4] * 2),

@@ -224,9 +224,7 @@ def test_the_input_of_the_user_keeps_its_graph(x):
     assert middle.grad_fn is node and middle.grad is None
     assert leaf.grad is None and leaf.requires_grad and leaf.grad_fn is None
     middle.sum().backward()
-    assert torch.equal(leaf.grad, torch.full_like(leaf, 2.0)) and torch.equal(
-        middle.grad, torch.ones_like(middle)
-    )
+    assert torch.equal(leaf.grad, torch.full_like(leaf, 2.0)) and torch.equal(middle.grad, torch.ones_like(middle))
 
 
 def test_training_mode(x):

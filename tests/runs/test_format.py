@@ -38,9 +38,7 @@ def test_rows_come_back_as_written_over_several_shards(tmp_path):
         expected = vars(row(index))
         np.testing.assert_array_equal(found.pop("relevance"), expected.pop("relevance"))
         assert found == {**expected, "shape": [1, 2, 3]}
-    assert back.errors.to_pylist() == [
-        {"id": "r9", "input": "data/9.png", "reason": "cut short", "stage": "read"}
-    ]
+    assert back.errors.to_pylist() == [{"id": "r9", "input": "data/9.png", "reason": "cut short", "stage": "read"}]
     assert [p.name for p in sorted((tmp_path / "run" / "rows").iterdir())] == [
         f"part-0000{n}.parquet" for n in range(3)
     ]
@@ -72,9 +70,7 @@ def test_empty_run_has_empty_tables(tmp_path):
 
 def test_model_without_classes_has_nulls(tmp_path):
     with RunWriter(tmp_path, {}) as run:
-        run.add(
-            row(1, prediction=None, probability=None, target=None, runner_up=None, gap=None, picture=None)
-        )
+        run.add(row(1, prediction=None, probability=None, target=None, runner_up=None, gap=None, picture=None))
     (found,) = open_run(tmp_path).rows.to_table().to_pylist()
     absent = {name for name, value in found.items() if value is None}
     assert absent == {"prediction", "probability", "target", "runner_up", "gap", "picture"}

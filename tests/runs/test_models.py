@@ -45,9 +45,7 @@ def model(folder):
     return load_model("net_of_a_user:make")
 
 
-@pytest.mark.parametrize(
-    "reference", ["net_of_a_user:make", "net_of_a_user.py:make", "./net_of_a_user.py:make"]
-)
+@pytest.mark.parametrize("reference", ["net_of_a_user:make", "net_of_a_user.py:make", "./net_of_a_user.py:make"])
 def test_finds_the_function(folder, reference):
     path = list(sys.path)
     model = load_model(reference)

@@ -29,10 +29,8 @@ def scaled_dot_product_attention(
         length, width = scores.shape[-2:]
         attn_mask = torch.ones(length, width, dtype=torch.bool, device=query.device).tril()
     if attn_mask is not None:
-        if attn_mask.dtype == torch.bool:
-            scores = scores.masked_fill(~attn_mask, -math.inf)
-        else:
-            scores = scores + attn_mask
+        boolean = attn_mask.dtype == torch.bool
+        scores = scores.masked_fill(~attn_mask, -math.inf) if boolean else scores + attn_mask
     return torch.matmul(torch.softmax(scores, -1), value)
 
 

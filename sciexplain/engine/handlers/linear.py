@@ -101,7 +101,16 @@ def _linear(call: Call) -> Any:
 
 
 _CONVOLUTION_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
-_TRANSPOSED_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+_TRANSPOSED_ARGUMENTS = (
+    "input",
+    "weight",
+    "bias",
+    "stride",
+    "padding",
+    "output_padding",
+    "groups",
+    "dilation",
+)
 
 
 def _convolution(dims: int, transposed: bool) -> Callable[[Call], Any]:
@@ -281,8 +290,23 @@ HANDLERS: dict[str, Callable[[Call], Any]] = {
     "einsum": _einsum,
     **{f"conv{d}d": _convolution(d, transposed=False) for d in (1, 2, 3)},
     **{f"conv_transpose{d}d": _convolution(d, transposed=True) for d in (1, 2, 3)},
-    **dict.fromkeys(("matmul", "__matmul__", "dot", "inner", "vdot", "tensordot", "outer", "kron", "cross",
-                     "linalg_cross", "linalg_vecdot", "linalg_matmul"), _two_factors("input", "other")),
+    **dict.fromkeys(
+        (
+            "matmul",
+            "__matmul__",
+            "dot",
+            "inner",
+            "vdot",
+            "tensordot",
+            "outer",
+            "kron",
+            "cross",
+            "linalg_cross",
+            "linalg_vecdot",
+            "linalg_matmul",
+        ),
+        _two_factors("input", "other"),
+    ),
     **dict.fromkeys(("mm", "bmm"), _two_factors("input", "mat2")),
     "mv": _two_factors("input", "vec"),
 }

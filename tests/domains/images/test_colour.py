@@ -53,9 +53,7 @@ def test_transparency() -> None:
     alpha = np.full((1, 1, 1), 0.25, np.float32)
     np.testing.assert_allclose(on_background(colour, alpha, 1.0), 0.25 * 0.8 + 0.75, atol=1e-6)
     np.testing.assert_allclose(on_background(colour, alpha, 0.0), 0.2, atol=1e-6)
-    np.testing.assert_allclose(
-        on_background(colour * 0.25, alpha, 0.5, premultiplied=True), 0.2 + 0.375, atol=1e-6
-    )
+    np.testing.assert_allclose(on_background(colour * 0.25, alpha, 0.5, premultiplied=True), 0.2 + 0.375, atol=1e-6)
 
 
 def test_modes() -> None:

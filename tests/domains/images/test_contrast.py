@@ -68,9 +68,7 @@ def test_contrast_steps_over_a_softmax() -> None:
 def test_contrast_with_a_method_that_asks_the_model_elsewhere() -> None:
     net = network()
     c = images.contrast(net, pictures(), 0, 2, preprocess=SMALL, method="integrated_gradients")
-    expected = sx.explain(
-        net, SMALL(pictures()).double(), lambda y: y[:, 0] - y[:, 2], method="integrated_gradients"
-    )
+    expected = sx.explain(net, SMALL(pictures()).double(), lambda y: y[:, 0] - y[:, 2], method="integrated_gradients")
     torch.testing.assert_close(c.against.relevance, expected.relevance)
 
 

@@ -55,9 +55,7 @@ def test_a_linear_model_by_hand() -> None:
 
 def test_is_the_core_explanation_of_the_preprocessed_input() -> None:
     net = network()
-    e = images.explain(
-        net, pictures(), preprocess=SMALL, composite="epsilon_plus", labels="abcd", ledger=True
-    )
+    e = images.explain(net, pictures(), preprocess=SMALL, composite="epsilon_plus", labels="abcd", ledger=True)
     inputs = SMALL(pictures()).double()
     core = sx.explain(net, inputs, composite="epsilon_plus")
     torch.testing.assert_close(e.relevance, core.relevance)

@@ -79,9 +79,7 @@ def test_panels_show_what_they_say() -> None:
     np.testing.assert_allclose(shown[0], e.pictures[1].array)
     np.testing.assert_allclose(shown[1], images.render(heatmap))
     np.testing.assert_allclose(shown[2], images.overlay(e.pictures[1], heatmap))
-    assert figure.axes[3].images[0].get_extent()[2:] == pytest.approx(
-        [-images.limit(heatmap), images.limit(heatmap)]
-    )
+    assert figure.axes[3].images[0].get_extent()[2:] == pytest.approx([-images.limit(heatmap), images.limit(heatmap)])
 
 
 def test_contrast_panels_share_the_scale_of_their_row() -> None:
@@ -97,9 +95,7 @@ def test_contrast_panels_share_the_scale_of_their_row() -> None:
 def test_methods_are_scaled_one_by_one_and_say_how() -> None:
     small, large = explanation(1e-3), explanation(1e3)
     figure = images.methods_figure({"small": small, "large": large, "none": explanation(0.0)}, indices=[0])
-    np.testing.assert_allclose(
-        figure.axes[1].images[0].get_array(), figure.axes[2].images[0].get_array(), atol=1e-4
-    )
+    np.testing.assert_allclose(figure.axes[1].images[0].get_array(), figure.axes[2].images[0].get_array(), atol=1e-4)
     texts = [text.get_text() for text in figure.texts]
     for e in (small, large):
         assert f"± {images.limit(e.original(0)):.3g}" in texts

@@ -45,9 +45,7 @@ def test_both_signs_are_equally_light(heatmap: np.ndarray) -> None:
             0.0722,
         ]
 
-    np.testing.assert_allclose(
-        luminance(images.render(heatmap)), luminance(images.render(-heatmap)), atol=2e-3
-    )
+    np.testing.assert_allclose(luminance(images.render(heatmap)), luminance(images.render(-heatmap)), atol=2e-3)
 
 
 def test_limit() -> None:

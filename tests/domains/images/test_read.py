@@ -40,13 +40,9 @@ def test_colour_and_modes(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
 @pytest.mark.parametrize(("samples", "white"), [(GREY, 255), (GREY16, 65535)])
-def test_grey_keeps_one_channel_and_all_bits(
-    tmp_path: Path, suffix: str, samples: np.ndarray, white: int
-) -> None:
+def test_grey_keeps_one_channel_and_all_bits(tmp_path: Path, suffix: str, samples: np.ndarray, white: int) -> None:
     Image.fromarray(samples).save(tmp_path / f"a{suffix}")
-    np.testing.assert_allclose(
-        images.read_one(tmp_path / f"a{suffix}").array[..., 0], samples / white, atol=1e-7
-    )
+    np.testing.assert_allclose(images.read_one(tmp_path / f"a{suffix}").array[..., 0], samples / white, atol=1e-7)
     colour = images.read_one(tmp_path / f"a{suffix}", "RGB").array
     np.testing.assert_allclose(colour, np.repeat(samples[..., None] / white, 3, -1), atol=1e-7)
 
@@ -100,9 +96,7 @@ def test_16_bit_grey_with_a_transparent_value(tmp_path: Path) -> None:
 def test_cmyk_becomes_rgb(tmp_path: Path, suffix: str) -> None:
     ink = np.zeros((16, 16, 4), np.uint8)
     ink[:] = (255, 0, 51, 102)
-    Image.fromarray(ink, mode="CMYK").save(
-        tmp_path / f"a{suffix}", **({"quality": 100} if suffix == ".jpg" else {})
-    )
+    Image.fromarray(ink, mode="CMYK").save(tmp_path / f"a{suffix}", **({"quality": 100} if suffix == ".jpg" else {}))
     expected = (1 - ink[0, 0, :3] / 255) * (1 - ink[0, 0, 3] / 255)
     np.testing.assert_allclose(images.read_one(tmp_path / f"a{suffix}").array[8, 8], expected, atol=0.02)
 
@@ -138,9 +132,7 @@ def test_orientation_is_undone(tmp_path: Path, orientation: int, suffix: str, op
 def test_tiff_compressions(tmp_path: Path, compression: str, samples: np.ndarray) -> None:
     Image.fromarray(samples).save(tmp_path / "a.tif", compression=compression)
     white = np.iinfo(samples.dtype).max
-    np.testing.assert_allclose(
-        images.read_one(tmp_path / "a.tif").array.squeeze(), samples / white, atol=1e-7
-    )
+    np.testing.assert_allclose(images.read_one(tmp_path / "a.tif").array.squeeze(), samples / white, atol=1e-7)
 
 
 def test_tiff_pages_are_pictures(tmp_path: Path) -> None:
@@ -156,17 +148,13 @@ def test_tiff_pages_are_pictures(tmp_path: Path) -> None:
 
 
 def test_tiff_planes_floats_and_inverted_grey(tmp_path: Path) -> None:
-    tifffile.imwrite(
-        tmp_path / "planar.tif", RGB.transpose(2, 0, 1), photometric="rgb", planarconfig="separate"
-    )
+    tifffile.imwrite(tmp_path / "planar.tif", RGB.transpose(2, 0, 1), photometric="rgb", planarconfig="separate")
     np.testing.assert_allclose(images.read_one(tmp_path / "planar.tif").array, RGB / 255, atol=1e-7)
     unit = (GREY / 255).astype(np.float32)
     tifffile.imwrite(tmp_path / "float.tif", unit, photometric="minisblack")
     np.testing.assert_array_equal(images.read_one(tmp_path / "float.tif").array[..., 0], unit)
     tifffile.imwrite(tmp_path / "white0.tif", GREY, photometric="miniswhite")
-    np.testing.assert_allclose(
-        images.read_one(tmp_path / "white0.tif").array[..., 0], 1 - GREY / 255, atol=1e-6
-    )
+    np.testing.assert_allclose(images.read_one(tmp_path / "white0.tif").array[..., 0], 1 - GREY / 255, atol=1e-6)
     five = np.concatenate([RGB, RGB[..., :2]], -1)
     tifffile.imwrite(tmp_path / "five.tif", five, photometric="minisblack", planarconfig="contig")
     np.testing.assert_allclose(images.read_one(tmp_path / "five.tif").array, five / 255, atol=1e-7)
@@ -210,21 +198,15 @@ def test_layout_rule(shape: tuple[int, ...], layout: str) -> None:
     assert layout_of(shape) == layout
 
 
-@pytest.mark.parametrize(
-    "shape", [(3, 28, 28), (3, 28, 3), (2, 3, 28, 3), (2, 5, 28, 28), (5,), (1, 2, 3, 4, 5)]
-)
+@pytest.mark.parametrize("shape", [(3, 28, 28), (3, 28, 3), (2, 3, 28, 3), (2, 5, 28, 28), (5,), (1, 2, 3, 4, 5)])
 def test_unclear_layouts_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match="shape"):
         layout_of(shape)
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-@pytest.mark.parametrize(
-    ("axes", "layout"), [((0, 1, 2, 3), None), ((0, 3, 1, 2), None), ((0, 3, 1, 2), "NCHW")]
-)
-def test_npz_gives_each_picture(
-    tmp_path: Path, compressed: bool, axes: tuple[int, ...], layout: str | None
-) -> None:
+@pytest.mark.parametrize(("axes", "layout"), [((0, 1, 2, 3), None), ((0, 3, 1, 2), None), ((0, 3, 1, 2), "NCHW")])
+def test_npz_gives_each_picture(tmp_path: Path, compressed: bool, axes: tuple[int, ...], layout: str | None) -> None:
     stack = np.random.default_rng(1).integers(0, 256, (4, 5, 7, 3), dtype=np.uint8)
     write = np.savez_compressed if compressed else np.savez
     stored = np.ascontiguousarray(stack.transpose(axes))
@@ -246,9 +228,7 @@ def test_npy(tmp_path: Path) -> None:
     second = list(images.read(tmp_path / "many.npy"))[1]
     assert second.name == "many.npy[1]"
     np.testing.assert_allclose(second.array[..., 0], (GREY // 2) / 255, atol=1e-7)
-    np.testing.assert_allclose(
-        images.read_one(tmp_path / "first.npy", layout="CHW").array, RGB / 255, atol=1e-7
-    )
+    np.testing.assert_allclose(images.read_one(tmp_path / "first.npy", layout="CHW").array, RGB / 255, atol=1e-7)
     with pytest.raises(DataError, match="more than one meaning"):
         images.read_one(tmp_path / "first.npy")
 

@@ -15,9 +15,7 @@ from sciexplain.errors import InputError
 @pytest.fixture
 def e() -> images.ImageExplanation:
     relevance = torch.randn(2, 3, 4, 5, generator=torch.manual_seed(0))
-    shown = tuple(
-        images.Picture(name, None, np.zeros((4, 5, 3), np.float32)) for name in ("a.png", "b/ü.png")
-    )
+    shown = tuple(images.Picture(name, None, np.zeros((4, 5, 3), np.float32)) for name in ("a.png", "b/ü.png"))
     core = SimpleNamespace(score=relevance.sum((1, 2, 3)), target=None)
     return images.ImageExplanation(shown, relevance, core)  # type: ignore[arg-type]
 

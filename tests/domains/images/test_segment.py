@@ -78,9 +78,7 @@ def test_masks_that_cover_all_leave_no_rest() -> None:
 def test_pictures_of_different_sizes() -> None:
     e = explanation()
     wide = images.Picture("wide", None, np.zeros((5, 9, 3), np.float32))
-    e = images.ImageExplanation(
-        (e.pictures[0], wide), e.relevance, e.explanation, images.Preprocess((4, 5), 4)
-    )
+    e = images.ImageExplanation((e.pictures[0], wide), e.relevance, e.explanation, images.Preprocess((4, 5), 4))
     maps = [np.arange(48).reshape(8, 6), np.arange(45).reshape(5, 9)]
     regions = images.segment(e, maps)
     expected = torch.cat([e.original(i).flatten() for i in range(2)])
