@@ -27,15 +27,16 @@ for signed inputs). Lapuschkin et al. 2019, *Unmasking Clever Hans predictors*, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from .blocks import blocks
 from .errors import RuleError
+from .linear_layer import LinearLayer
+from .splitting import like, sums_by_sign, to_contributions
 
 __all__ = [
     "AlphaBeta",
@@ -57,34 +58,6 @@ def stabilize(values: Tensor, stabilizer: float) -> Tensor:
     """``values + stabilizer * sign(values)`` with ``sign(0) = +1``, never finer than the dtype can hold."""
     stabilizer = max(stabilizer, torch.finfo(values.dtype).tiny)
     return values + torch.copysign(values.new_tensor(stabilizer), values)
-
-
-Account = Literal["bias", "stabilizer", "unruled"]
-"""Where relevance that no input gets is booked."""
-
-
-class LinearLayer(Protocol):
-    """What a rule may ask of a linear layer ``z = x ⋆ weight + bias`` met by the engine."""
-
-    bias: Tensor | None
-    rectified: bool
-    """A ReLU follows: ``z`` is its output, and what ``c`` holds where ``z`` is 0 means nothing."""
-
-    @property
-    def weight(self) -> Tensor: ...
-    @property
-    def x(self) -> Tensor: ...
-    @property
-    def z(self) -> Tensor: ...
-    @property
-    def input_shape(self) -> torch.Size: ...
-    @property
-    def nonnegative_input(self) -> bool: ...
-    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor: ...
-    def transpose(self, values: Tensor, weight: Tensor) -> Tensor: ...
-    def transpose_all(self, values: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, ...]: ...
-    def expand_input(self, value: float | Tensor) -> Tensor: ...
-    def absorb(self, account: Account, amount: Callable[[], Tensor]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,31 +112,30 @@ class Rule:
         shares = [s for s in self.shares() if not (layer.rectified and s.side < 0)]
         if layer.nonnegative_input and len(shares) == 1:
             return self._propagate_mixed(layer, c, shares[0])
-        positive = _positive_sum(layer)
-        down = torch.empty_like(positive)
-        for c_, z, p, d in blocks(_like(c, positive), _like(layer.z, positive), positive, down):
-            self._split(c_, z, p, d, shares)
-        up = positive
+        sums = sums_by_sign(layer, exact=any(0 in (s.positive, s.negative) for s in shares))
+        up = sums.positive
+        down = torch.empty_like(up) if sums.negative is None else sums.negative
+        for c_, z, u, d in blocks(like(c, up), like(layer.z, up), up, down):
+            p, n = u, (z - u if sums.negative is None else d)
+            self._split(c_, z, p, n, shares, u, d)
         self._book(layer, c, up, down)
-        return _to_contributions(layer, up, down)
+        return to_contributions(layer, up, down, exact=sums.exact)
 
-    def _split(self, c: Tensor, z: Tensor, p: Tensor, down: Tensor, shares: list[Share]) -> None:
-        """What each positive and each negative contribution is multiplied with, into ``p`` and ``down``.
+    def _split(
+        self, c: Tensor, z: Tensor, p: Tensor, n: Tensor, shares: list[Share], up: Tensor, down: Tensor
+    ) -> None:
+        """What positive and negative contributions are multiplied with, from their sums ``p`` and ``n``.
 
-        ``p`` comes with the positive sums. Each share's total has the sign of the share on the outputs it is for.
+        ``up`` and ``down`` may share memory with ``p`` and ``n``. Each share's total has the sign of the share on the
+        outputs it is for.
         """
         ratios = []
         for s in shares:
             sign = s.side or (1 if s.negative == 0 else -1)
-            total = torch.mul(p, sign * (s.positive - s.negative)).add_(z, alpha=sign * s.negative)
-            if sign < 0:  # what is left of two equal sums is rounding, not a contribution
-                noise = p * (_ROUNDING * torch.finfo(p.dtype).eps)
-                denominator = _open_below(total.sub_(noise), self.stabilizer).add_(noise)
-            else:
-                denominator = _open_below(total, self.stabilizer)
+            total = torch.mul(p, sign * s.positive).add_(n, alpha=sign * s.negative)
             relevance = c * (z.clamp(min=0) if s.side > 0 else z.clamp(max=0) if s.side < 0 else z)
-            ratios.append((relevance.div_(denominator), sign * s.weight, s))
-        for out, factor_of in ((p, lambda s: s.positive), (down, lambda s: s.negative)):
+            ratios.append((relevance.div_(_open_below(total, self.stabilizer)), sign * s.weight, s))
+        for out, factor_of in ((up, lambda s: s.positive), (down, lambda s: s.negative)):
             (g, weight, s), *others = ratios
             torch.mul(g, weight * factor_of(s), out=out)
             for g, weight, s in others:
@@ -176,7 +148,7 @@ class Rule:
         bias = None if layer.bias is None else _mix(layer.bias, share)
         total = layer.forward(layer.x, weight, bias)
         known_sign = share.negative == 0 or bool(share.side)
-        for c_, z, t in blocks(_like(c, total), _like(layer.z, total), total):
+        for c_, z, t in blocks(like(c, total), like(layer.z, total), total):
             denominator = _open_below(t, self.stabilizer) if known_sign else stabilize(t, self.stabilizer)
             torch.mul(c_, z.clamp(min=0) if share.side > 0 and not layer.rectified else z, out=t)
             t.div_(denominator)
@@ -192,21 +164,12 @@ class Rule:
             return to_positive * layer.bias.clamp(min=0) + to_negative * layer.bias.clamp(max=0)
 
         def lost() -> Tensor:
-            positive = _positive_sum(layer)
-            return c * layer.z - to_positive * positive - to_negative * (layer.z - positive)
+            sums = sums_by_sign(layer, exact=True)
+            negative = layer.z - sums.positive if sums.negative is None else sums.negative
+            return c * layer.z - to_positive * sums.positive - to_negative * negative
 
         layer.absorb("bias", bias_part)
         layer.absorb("stabilizer", lost)
-
-
-_ROUNDING = 32
-
-
-def _like(values: Tensor, pattern: Tensor) -> Tensor:
-    """``values`` in the memory layout of ``pattern``, which they usually have."""
-    if values.shape == pattern.shape and values.stride() == pattern.stride():
-        return values
-    return torch.empty_like(pattern).copy_(values)
 
 
 def _open_below(total: Tensor, stabilizer: float) -> Tensor:
@@ -219,38 +182,6 @@ def _mix(values: Tensor, share: Share) -> Tensor:
     if share.negative == 0:
         return values.clamp(min=0) * share.positive
     return (values * share.negative).add_(values.clamp(min=0), alpha=share.positive - share.negative)
-
-
-def _positive_sum(layer: LinearLayer) -> Tensor:
-    r"""Sum of the positive contributions to each output, the bias among them.
-
-    For inputs of any sign, :math:`\sum_i (x_i w_{ij})^+ = (z_j + \sum_i |x_i||w_{ij}|) / 2`. The negative sum is what
-    is left to ``z``.
-    """
-    bias = layer.bias
-    if layer.nonnegative_input:
-        return layer.forward(layer.x, layer.weight.clamp(min=0), None if bias is None else bias.clamp(min=0))
-    total = layer.forward(layer.x.abs(), layer.weight.abs(), None if bias is None else bias.abs())
-    for z, s in blocks(_like(layer.z, total), total):
-        noise = s * (_ROUNDING * torch.finfo(s.dtype).eps)
-        s.add_(z).div_(2).sub_(noise)
-        torch.threshold_(s, 0.0, 0.0).addcmul_(noise, s.sign())  # what is left of two equal sums is rounding
-    return total
-
-
-def _to_contributions(layer: LinearLayer, up: Tensor, down: Tensor) -> Tensor:
-    r""":math:`\sum_j [(x_i w_{ij})^+ u^+_j + (x_i w_{ij})^- u^-_j] / x_i` for both signs of ``x``."""
-    weight = layer.weight
-    if layer.nonnegative_input:
-        return layer.transpose(up, weight.clamp(min=0)).add_(layer.transpose(down, weight.clamp(max=0)))
-    for u, d in blocks(up, down):
-        half_difference = (u - d).div_(2)
-        u.add_(d).div_(2)
-        d.copy_(half_difference)
-    plain, absolute = layer.transpose(up, weight), layer.transpose(down, weight.abs())
-    for p, a, x in blocks(plain, _like(absolute, plain), _like(layer.x, plain)):
-        p.addcmul_(a, x.sign())
-    return plain
 
 
 @dataclass(frozen=True)
@@ -266,7 +197,7 @@ class Epsilon(Rule):
     def propagate(self, layer: LinearLayer, c: Tensor) -> Tensor:
         z = layer.z
         kept = torch.empty_like(z)
-        for c_, z_, k in blocks(_like(c, z), z, kept):
+        for c_, z_, k in blocks(like(c, z), z, kept):
             if layer.rectified:  # z >= 0, and 0 takes nothing
                 torch.mul(c_, z_ / (z_ + self.epsilon) if self.epsilon else z_ > 0, out=k)
             else:
@@ -422,7 +353,7 @@ class ZBox(Rule):
         if layer.bias is not None:
             shift = shift + layer.bias
         g = layer.z - shift
-        for c_, z, t in blocks(_like(c, g), _like(layer.z, g), g):
+        for c_, z, t in blocks(like(c, g), like(layer.z, g), g):
             t.copy_(c_ * z / stabilize(t, self.stabilizer))
         layer.absorb("stabilizer", lambda: c * layer.z - g * (layer.z - shift))
         to_x, to_low, to_high = layer.transpose_all(g, (weight, positive, negative))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..rules import Account
+from ..linear_layer import Account
 from . import tags
 
 if TYPE_CHECKING:

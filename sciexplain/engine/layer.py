@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..rules import Account, Rule
+from ..linear_layer import Account
+from ..rules import Rule
 from . import tags
 from .keep import Kept
 from .ledger import Row
@@ -42,6 +43,8 @@ class Layer:
     bias: Tensor | None
     kept_x: Kept | None
     dtype: torch.dtype
+    takes_bias: bool = False
+    """Without a bias of its own: a constant added next becomes one."""
     input_scale: Tensor | None = None
     output_scale: Tensor | None = None
     kept_z: Kept | None = None
@@ -116,10 +119,10 @@ class Layer:
         bias = shift.reshape(column)
         if self.bias is not None:
             bias = self.bias * scale.reshape(column) + bias
-        return self._copy(output_scale=scale if self.output_scale is None else self.output_scale * scale, bias=bias)
+        return self._copy(output_scale=scale if self.output_scale is None else self.output_scale * scale, bias=bias, takes_bias=False)
 
     def with_bias(self, bias: Tensor) -> Layer:
-        return self._copy(bias=bias)
+        return self._copy(bias=bias if self.bias is None else self.bias + bias, takes_bias=False)
 
     def rectify(self) -> Layer:
         return self._copy(rectified=True)

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..rules import Account
+from ..linear_layer import Account
 
 ACCOUNTS: tuple[Account, ...] = ("bias", "stabilizer", "unruled")
 

@@ -38,6 +38,7 @@ def as_layer(call: Call, x: Tensor, linear_map: LinearMap, weight: Tensor, bias:
         raw_weight=weight,
         bias=None if bias is None else bias.to(value.dtype),
         kept_x=None,
+        takes_bias=bias is None,
         dtype=value.dtype,
         name=lrp.modules.name,
     )

@@ -88,7 +88,7 @@ def bias_target(call: Call) -> tuple[Layer, Tensor] | None:
             return None
         x, other = other, x
     layer = layer_of(x)
-    if layer is None or layer.bias is not None or not isinstance(other, Tensor):
+    if layer is None or not layer.takes_bias or not isinstance(other, Tensor):
         return None
     if isinstance(layer.map, Dense | Convolution):
         axis = layer.map.output_channel(x)
