@@ -192,8 +192,9 @@ def deep_taylor(
     """Deep Taylor decomposition: z^B (with bounds) or w² first, z⁺ elsewhere. Montavon et al. 2017."""
     if (low is None) != (high is None):
         raise RuleError("deep_taylor: give both low and high for the z^B rule, or neither for w².")
-    bounded = low is not None and high is not None
-    first = ZBox(low, high, stabilizer=stabilizer) if bounded else WSquare(stabilizer=stabilizer)
+    first: Rule = WSquare(stabilizer=stabilizer)
+    if low is not None and high is not None:
+        first = ZBox(low, high, stabilizer=stabilizer)
     return Composite([("first", first)], ZPlus(stabilizer=stabilizer))
 
 

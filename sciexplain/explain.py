@@ -17,7 +17,7 @@ from .explanation import Explanation
 from .inputs import Inputs
 from .methods import METHODS
 from .methods.part import Part
-from .targets import Target
+from .targets import Target, normalized
 
 __all__ = ["explain"]
 
@@ -93,13 +93,14 @@ def explain(
     if batch_size is not None and batch_size < 1:
         raise InputError(f"batch_size={batch_size}: expected a positive number.")
     if method == "lrp":
+        layers = (layers,) if isinstance(layers, str) else tuple(layers)
         options |= {
             "composite": composite or "epsilon",
             "layers": layers,
             "ledger": ledger,
             "on_unknown": on_unknown,
         }
-    given = Inputs.of(inputs)
+    given, target = Inputs.of(inputs), normalized(target)
     n = given.batch_size
     if n == 0:
         raise InputError("The batch is empty: the first dimension of the input is 0.")

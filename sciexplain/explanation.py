@@ -89,6 +89,7 @@ class Explanation:
             "ledger": None if self.ledger is None else _pack_ledger(self.ledger, tensors),
         }
         save_file(tensors, file)
+        os.chmod(file, 0o644)  # safetensors leaves it readable for the owner only
         file.with_suffix(".json").write_text(json.dumps(document, indent=1))
 
 
@@ -100,16 +101,29 @@ def load(path: str | os.PathLike[str]) -> Explanation:
     DataError
         When a file is missing or of another format.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     file = _safetensors_path(path)
     for part in (file, file.with_suffix(".json")):
         if not part.is_file():
             raise DataError(f"No file {part}; an explanation is a .safetensors file with a .json file beside it.")
-    document = json.loads(file.with_suffix(".json").read_text())
-    if document.get("format") != FORMAT:
-        raise DataError(f"{file} has format {document.get('format')!r}; this version reads format {FORMAT}.")
-    tensors = load_file(file)
+    try:
+        document = json.loads(file.with_suffix(".json").read_text())
+        version = document.get("format")
+    except (ValueError, AttributeError) as error:
+        raise DataError(f"{file.with_suffix('.json')} is no explanation: {error}.") from None
+    if version != FORMAT:
+        raise DataError(f"{file} has format {version!r}; this version reads format {FORMAT}.")
+    try:
+        return _explanation(document, load_file(file))
+    except (KeyError, TypeError, SafetensorError) as error:
+        raise DataError(
+            f"{file} and {file.with_suffix('.json').name} are cut off or do not belong together: {error!r}."
+        ) from None
+
+
+def _explanation(document: dict[str, Any], tensors: dict[str, Tensor]) -> Explanation:
     ledger = document["ledger"]
     return Explanation(
         relevance=_unpack(document["relevance"], tensors),

@@ -41,6 +41,12 @@ class Inputs:
                 f"inputs is {type(inputs).__name__}; expected a tensor, or a tuple or dict of tensors as the model's "
                 "forward takes them."
             )
+        for name, value in values.items():
+            if isinstance(value, tuple | list | Mapping):
+                raise InputError(
+                    f"inputs[{name!r}] is a {type(value).__name__}; expected tensors side by side in one tuple or "
+                    "dict. Wrap the model in a function that takes them so."
+                )
         if not any(isinstance(v, Tensor) for v in values.values()):
             raise InputError(f"inputs ({structure}) has no tensor to explain.")
         for name, value in values.items():
@@ -67,12 +73,12 @@ class Inputs:
         return model(*self.values.values())
 
     def rebuild(self, tensors: Mapping[str, Tensor]) -> Any:
-        """Results in the structure of the inputs."""
+        """Results in the structure of the inputs; None in a tuple for what is no tensor."""
         if self.structure == "tensor":
             return tensors["input"]
         if self.structure == "dict":
             return dict(tensors)
-        return tuple(tensors.values())
+        return tuple(tensors.get(name) for name in self.values)
 
     @property
     def batch_size(self) -> int:

@@ -121,9 +121,7 @@ class Rule:
         self._book(layer, c, up, down)
         return to_contributions(layer, up, down, exact=sums.exact)
 
-    def _split(
-        self, c: Tensor, z: Tensor, p: Tensor, n: Tensor, shares: list[Share], up: Tensor, down: Tensor
-    ) -> None:
+    def _split(self, c: Tensor, z: Tensor, p: Tensor, n: Tensor, shares: list[Share], up: Tensor, down: Tensor) -> None:
         """What positive and negative contributions are multiplied with, from their sums ``p`` and ``n``.
 
         ``up`` and ``down`` may share memory with ``p`` and ``n``. Each share's total has the sign of the share on the
@@ -224,7 +222,10 @@ class GeneralizedGamma(Rule):
 
 @dataclass(frozen=True)
 class ZPlus(Rule):
-    r"""The :math:`z^+` rule: positive contributions only. Montavon et al. 2017, eq. 17; signed inputs as αβ with β = 0."""
+    r"""The :math:`z^+` rule: positive contributions only; signed inputs as αβ with β = 0.
+
+    Montavon et al. 2017, eq. 17.
+    """
 
     def shares(self) -> tuple[Share, ...]:
         return (Share(1, 0),)
@@ -244,7 +245,8 @@ class AlphaBeta(Rule):
         super().__post_init__()
         if abs(self.alpha - self.beta - 1) > 1e-12:
             raise RuleError(
-                f"AlphaBeta(alpha={self.alpha}, beta={self.beta}): alpha - beta must be 1, or relevance is not conserved."
+                f"AlphaBeta(alpha={self.alpha}, beta={self.beta}): alpha - beta must be 1, "
+                "or relevance is not conserved."
             )
 
     def shares(self) -> tuple[Share, ...]:
@@ -341,7 +343,8 @@ class ZBox(Rule):
         below, above = float((x - low).amin()), float((high - x).amin())
         if below < -slack or above < -slack:
             raise RuleError(
-                f"ZBox(low, high): the input leaves its bounds: it spans [{float(x.amin()):.6g}, {float(x.amax()):.6g}], "
+                f"ZBox(low, high): the input leaves its bounds: it spans "
+                f"[{float(x.amin()):.6g}, {float(x.amax()):.6g}], "
                 f"the bounds are [{float(low.amin()):.6g}, {float(high.amax()):.6g}]. "
                 "Give the bounds of the network's input after all preprocessing, per channel where it differs."
             )

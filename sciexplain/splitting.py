@@ -1,8 +1,8 @@
 r"""Positive and negative contributions to the outputs of a linear layer, for inputs of any sign.
 
-With :math:`|x| ⋆ |W| = \sum_i |x_i||w_{ij}|` at hand, one more convolution gives both sums,
-:math:`\sum_i (x_i w_{ij})^\pm = (z_j \pm \sum_i |x_i||w_{ij}|) / 2`, and two transposed ones give what flows back. Where
-one sign all but cancels, the digits are lost in the difference, and the sums are formed one by one.
+With :math:`|x| ⋆ |W| = \sum_i |x_i||w_{ij}|`, one more convolution, both sums are at hand,
+:math:`\sum_i (x_i w_{ij})^\pm = (z_j \pm \sum_i |x_i||w_{ij}|) / 2`, and two transposed convolutions give what flows
+back. Where one sign all but cancels, the digits are lost in the difference, and the sums are formed one by one.
 """
 
 from __future__ import annotations

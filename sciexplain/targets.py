@@ -29,11 +29,15 @@ class Start:
         The relevance that starts; none does on an output that is exactly 0.
     target : Tensor, shape (N,), or None
         The class of each sample, where the target is a class.
+    fixed : Target
+        The same target for other inputs: a predicted class stays that class, start relevance stays the same
+        weighting of the outputs.
     """
 
     objective: Tensor
     score: Tensor
     target: Tensor | None
+    fixed: Target
 
 
 def explained_output(output: Any) -> Tensor:
@@ -54,10 +58,11 @@ def explained_output(output: Any) -> Tensor:
         tensors = {k: v for k, v in output.items() if isinstance(v, Tensor)}
         if len(tensors) == 1:
             return next(iter(tensors.values()))
-        raise ModelError(
-            f"The model returned a dict with the tensors {sorted(map(str, tensors))}; say which one to explain with a "
-            'callable, such as target=lambda output: output["name"][:, 0].'
-        )
+        if tensors:
+            raise ModelError(
+                f"The model returned a dict with the tensors {sorted(map(str, tensors))}; say which one to explain with "
+                'a callable, such as target=lambda output: output["name"][:, 0].'
+            )
     if isinstance(output, tuple | list):
         for item in output:
             if isinstance(item, Tensor):
@@ -67,7 +72,7 @@ def explained_output(output: Any) -> Tensor:
     )
 
 
-def start(output: Any, target: Target) -> Start:
+def start(output: Any, target: Target, samples: int) -> Start:
     """Score and objective for a target in any of its forms.
 
     Parameters
@@ -77,20 +82,20 @@ def start(output: Any, target: Target) -> Start:
     target
         None: the predicted class, or the only output. int or LongTensor (N,): a class. Float tensor shaped like the
         output: start relevance. Callable: from output to a tensor (N,).
+    samples : int
+        N of the input, which the output may not show.
 
     Raises
     ------
     TargetError, ModelError
     """
     if callable(target):
-        return _from_callable(output, target)
+        return _from_callable(output, target, samples)
     y = explained_output(output)
     if not y.is_floating_point():
         raise ModelError(f"The model returned a tensor of {y.dtype}; expected floating point values, such as logits.")
     if y.ndim == 0:
         y = y.reshape(1)
-    if not (target is None or isinstance(target, bool | int | Tensor)):
-        target = _as_tensor(target)
     if isinstance(target, Tensor) and target.is_floating_point():
         begin = _from_relevance(y, target)
     else:
@@ -98,8 +103,10 @@ def start(output: Any, target: Target) -> Start:
     return _finite(begin)
 
 
-def _as_tensor(target: Any) -> Tensor:
-    """A list, NumPy array or NumPy number."""
+def normalized(target: Any) -> Target:
+    """A list, NumPy array or NumPy number as a tensor; other targets as they are."""
+    if target is None or callable(target) or isinstance(target, bool | int | Tensor):
+        return target
     try:
         return torch.as_tensor(target)
     except (TypeError, ValueError, RuntimeError):
@@ -119,15 +126,16 @@ def _finite(begin: Start) -> Start:
     return begin
 
 
-def _from_callable(output: Any, target: Callable[[Any], Tensor]) -> Start:
+def _from_callable(output: Any, target: Callable[[Any], Tensor], samples: int) -> Start:
     score = target(output)
-    if not isinstance(score, Tensor) or score.ndim > 1:
-        given = tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__
+    given = tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__
+    expected = {samples} | ({output.shape[0]} if isinstance(output, Tensor) and output.ndim else set())
+    if not isinstance(score, Tensor) or score.ndim > 1 or score.numel() not in expected:
         raise TargetError(
-            f"The target callable returned {given}; expected a tensor of shape (N,), one value per sample."
+            f"The target callable returned {given}; expected a tensor of shape (N,) = ({samples},), one value per sample."
         )
     score = score.reshape(-1)
-    return _finite(Start(score.sum(), score.detach(), None))
+    return _finite(Start(score.sum(), score.detach(), None, target))
 
 
 def _from_relevance(y: Tensor, target: Tensor) -> Start:
@@ -136,10 +144,19 @@ def _from_relevance(y: Tensor, target: Tensor) -> Start:
             f"The target has shape {tuple(target.shape)}, the output {tuple(y.shape)}; a float target is the start "
             "relevance of every output value and must have the output's shape."
         )
+    if not bool(torch.isfinite(target).all()):
+        raise TargetError(
+            "The target has values that are NaN or infinite; it is the start relevance of every output value."
+        )
     relevance, values = target.to(y), y.detach()
     c = torch.where(values == 0, torch.zeros_like(values), relevance / values)  # what is 0, no input caused
     started = torch.where(values == 0, torch.zeros_like(values), relevance)
-    return Start((y * c).sum(), started.flatten(1).sum(1) if y.ndim > 1 else started, None)
+
+    def fixed(output: Any) -> Tensor:
+        values = explained_output(output) * c
+        return values.flatten(1).sum(1) if values.ndim > 1 else values
+
+    return Start((y * c).sum(), started.flatten(1).sum(1) if y.ndim > 1 else started, None, fixed)
 
 
 def _from_class(y: Tensor, target: int | Tensor | None) -> Start:
@@ -150,15 +167,15 @@ def _from_class(y: Tensor, target: int | Tensor | None) -> Start:
     if target is None:
         if y.ndim > 2 and y[0, 0].numel() > 1:
             raise TargetError(
-                f"The output has shape {tuple(y.shape)}; for a dense output give a class, a start relevance shaped like "
-                "the output, or a callable that sums the region of interest to shape (N,)."
+                f"The output has shape {tuple(y.shape)}; for a dense output give a class, a start relevance shaped "
+                "like the output, or a callable that sums the region of interest to shape (N,)."
             )
         index = y.detach().flatten(1).argmax(1) if y[0].numel() > 1 else torch.zeros(n, dtype=torch.long)
     elif isinstance(target, Tensor):
         if (target.shape != (n,) and target.numel() != 1) or target.dtype == torch.bool:
             raise TargetError(
-                f"The target has shape {tuple(target.shape)} and {target.dtype}; expected class indices of shape ({n},), "
-                "one per sample, or a float tensor shaped like the output."
+                f"The target has shape {tuple(target.shape)} and {target.dtype}; expected class indices of shape "
+                f"({n},), one per sample, or a float tensor shaped like the output."
             )
         index = target.reshape(-1).expand(n)
     elif not isinstance(target, bool):
@@ -175,4 +192,4 @@ def _from_class(y: Tensor, target: int | Tensor | None) -> Start:
     index = index % classes
     chosen = y[torch.arange(n, device=y.device), index]
     score = chosen.flatten(1).sum(1) if chosen.ndim > 1 else chosen
-    return Start(score.sum(), score.detach(), index)
+    return Start(score.sum(), score.detach(), index, index)

@@ -18,7 +18,7 @@ LAYERS = {
     "conv2d same, even kernel": (lambda: nn.Conv2d(2, 3, (4, 3), padding="same", dilation=(1, 2)), (2, 2, 6, 7)),
     "conv2d valid": (lambda: nn.Conv2d(2, 3, 3, padding="valid"), (2, 2, 6, 7)),
     "conv3d": (lambda: nn.Conv3d(2, 3, (2, 1, 3), stride=(1, 2, 1), padding=(1, 0, 1)), (2, 2, 4, 3, 5)),
-    "conv_transpose1d": (lambda: nn.ConvTranspose1d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2), (2, 4, 5)),
+    "conv_transpose1d": (lambda: nn.ConvTranspose1d(4, 6, 3, 2, padding=1, output_padding=1, groups=2), (2, 4, 5)),
     "conv_transpose2d": (lambda: nn.ConvTranspose2d(3, 2, (2, 3), stride=2, dilation=(2, 1)), (2, 3, 4, 3)),
     "conv_transpose3d": (lambda: nn.ConvTranspose3d(2, 2, 2, stride=2), (1, 2, 2, 3, 2)),
     "conv2d + batch norm": (lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)), (2, 3, 5, 4)),

@@ -119,7 +119,9 @@ class Layer:
         bias = shift.reshape(column)
         if self.bias is not None:
             bias = self.bias * scale.reshape(column) + bias
-        return self._copy(output_scale=scale if self.output_scale is None else self.output_scale * scale, bias=bias, takes_bias=False)
+        return self._copy(
+            output_scale=scale if self.output_scale is None else self.output_scale * scale, bias=bias, takes_bias=False
+        )
 
     def with_bias(self, bias: Tensor) -> Layer:
         return self._copy(bias=bias if self.bias is None else self.bias + bias, takes_bias=False)

@@ -73,7 +73,8 @@ class LRP(TorchFunctionMode):
     Examples
     --------
     >>> import torch, sciexplain as sx
-    >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4, bias=False), torch.nn.ReLU(), torch.nn.Linear(4, 1, bias=False))
+    >>> linear = torch.nn.Linear
+    >>> model = torch.nn.Sequential(linear(3, 4, bias=False), torch.nn.ReLU(), linear(4, 1, bias=False))
     >>> x = torch.ones(1, 3, requires_grad=True)
     >>> with sx.LRP("epsilon") as lrp:
     ...     y = model(x)
@@ -181,7 +182,8 @@ class LRP(TorchFunctionMode):
         if ("training", operation) not in self._warned:
             self._warned.add(("training", operation))
             warnings.warn(
-                f"The model is in training mode ({operation}); explained as in evaluation mode. Call model.eval() first.",
+                f"The model is in training mode ({operation}); explained as in evaluation mode. "
+                "Call model.eval() first.",
                 stacklevel=3,
             )
 
@@ -331,7 +333,9 @@ class LRP(TorchFunctionMode):
             result = handler(call)
             call.stage = max(call.stage, stage)
             if call.squash:
-                logits, squash = source, name
+                logits, squash = source, "sigmoid" if name == "special_expit" else name
+            elif name in names.DROPOUT:
+                logits, squash = inputs[0].logits, inputs[0].squash
         elif name in ORDINARY:
             call.stage = max(call.stage, stage)
             call.replace(self.entering, only=self.carries_relevance)

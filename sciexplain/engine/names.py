@@ -87,9 +87,9 @@ SOFTMAX = _names("softmax softmin gumbel_softmax")
 
 CONSTANT = _names("""
     detach detach_ size dim numel nelement stride storage_offset is_floating_point is_complex item tolist numpy
-    __len__ __bool__ __contains__ __hash__ __repr__ __format__ argmax argmin argsort shape zeros_like ones_like empty_like
-    full_like rand_like randn_like new_zeros new_ones new_empty new_full new_tensor requires_grad_ register_hook
-    retain_grad backward grad data is_contiguous equal allclose all any isnan isinf isfinite histc bincount
-    _set_grad_enabled set_grad_enabled unique searchsorted bucketize lt le gt ge eq ne logical_not
+    __len__ __bool__ __contains__ __hash__ __repr__ __format__ argmax argmin argsort shape zeros_like ones_like
+    empty_like full_like rand_like randn_like new_zeros new_ones new_empty new_full new_tensor requires_grad_
+    register_hook retain_grad backward grad data is_contiguous equal allclose all any isnan isinf isfinite histc
+    bincount _set_grad_enabled set_grad_enabled unique searchsorted bucketize lt le gt ge eq ne logical_not
 """)
 """Results that carry no relevance by the author's own word, or bookkeeping."""

@@ -24,15 +24,27 @@ if TYPE_CHECKING:
 _CASTS = {"to", "float", "double", "half", "bfloat16", "type", "type_as"}
 
 
+def _rows_looked_up(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+    """The index of ``table[tokens]`` or ``table.index_select(0, tokens)``."""
+    if name == "__getitem__" and isinstance(args[1], Tensor):
+        return args[1]
+    if name == "index_select":
+        table, dim, index = (*args, *kwargs.values())[:3]
+        return index if dim == 0 and isinstance(index, Tensor) and index is not table else None
+    return None
+
+
 class Tokens:
     """The shadows of integer tensors that come from the explained input."""
 
     def __init__(self) -> None:
         self._shadows: Any = WeakIdKeyDictionary()
+        self.joined = False
+        """Whether integers of the input became numbers."""
 
     def add(self, tokens: Tensor) -> Tensor:
         """The shadow of an integer input; its gradient will be the relevance, shape of ``tokens``."""
-        shadow = torch.zeros(tokens.shape, device=tokens.device, requires_grad=True)
+        shadow = torch.zeros(tokens.shape, dtype=torch.float64, device=tokens.device, requires_grad=True)
         self._shadows[tokens] = shadow
         return shadow
 
@@ -48,12 +60,8 @@ class Tokens:
         if name == "embedding_bag":
             return self._embed_bag(lrp, *args, **kwargs)
         result = func(*args, **kwargs)
-        if name in ("__getitem__", "index_select") and args[0] not in self._shadows:
-            index = args[1] if name == "__getitem__" else args[2]
-            rows = args[0].ndim if isinstance(index, Tensor) else 0  # table[tokens], table.index_select(0, tokens)
-            if rows and (name == "__getitem__" or args[1] == 0) and result.is_floating_point():
-                return self._joined(lrp, self._shadows[tracked[0]], result)
-            return result
+        if (index := _rows_looked_up(name, args, kwargs)) is not None and index in self._shadows:
+            return self._joined(lrp, self._shadows[index], result) if result.is_floating_point() else result
         if not args or args[0] is not tracked[0]:
             return result
         if not isinstance(result, Tensor):
@@ -85,6 +93,7 @@ class Tokens:
 
     def _joined(self, lrp: LRP, shadow: Tensor, value: Tensor) -> Tensor:
         """``value`` as an active tensor whose relevance, summed to the shape of ``shadow``, goes to the shadow."""
+        self.joined = True
         carries_relevance = lrp.yields_relevance
         kept = lrp.keeper.keep(value)
         extra = value.ndim - shadow.ndim

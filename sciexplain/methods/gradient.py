@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import InputError, RuleError
 from ..inputs import Inputs, buffers_restored
 from ..targets import Start, Target, explained_output, start
-from .part import Part
+from .part import Part, gradients_to
 
 
 def gradients(model: Callable[..., Any], inputs: Inputs, target: Target) -> tuple[dict[str, Tensor], Start, Tensor]:
@@ -21,8 +21,8 @@ def gradients(model: Callable[..., Any], inputs: Inputs, target: Target) -> tupl
         raise InputError('The inputs are integer; gradients need floating point inputs. method="lrp" handles tokens.')
     with buffers_restored(model):
         output = inputs.replaced({k: v.clone() for k, v in leaves.items()}).call(model)
-    begin = start(output, target)
-    found = torch.autograd.grad(begin.objective, list(leaves.values()), allow_unused=True)
+    begin = start(output, target, inputs.batch_size)
+    found = gradients_to(begin.objective, list(leaves.values()), {})
     by_name = dict(zip(leaves, found, strict=True))
     everything = {}
     for name, value in inputs.tensors():
@@ -70,10 +70,9 @@ def smoothgrad(
     if samples < 1 or noise < 0:
         raise RuleError(f"smoothgrad(samples={samples}, noise={noise}): expected samples >= 1 and noise >= 0.")
     _, clean, output = gradients(model, inputs, target)
-    fixed: Target = clean.target if clean.target is not None else target
     total: dict[str, Tensor] = {}
     for i in range(samples):
-        found, _, _ = gradients(model, _noisy(inputs, noise, seed + i), fixed)
+        found, _, _ = gradients(model, _noisy(inputs, noise, seed + i), clean.fixed)
         total = {k: g / samples + total.get(k, 0) for k, g in found.items()}
     return _part(total, clean, output)
 

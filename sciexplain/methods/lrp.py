@@ -12,10 +12,10 @@ from ..composites import Composite
 from ..engine import tags
 from ..engine.call import tensors_in
 from ..engine.mode import LRP, OnUnknown
-from ..errors import InputError, ModelError
+from ..errors import InputError
 from ..inputs import Inputs, buffers_restored
 from ..targets import Target, explained_output, start
-from .part import Part
+from .part import Part, gradients_to, integers_without_embedding
 
 
 def lrp(
@@ -36,13 +36,23 @@ def lrp(
     # a model may change its input in place, which autograd forbids for leaves
     copies = {k: tags.as_input(v.clone()) for k, v in leaves.items()}
     with buffers_restored(model), engine:
-        output = inputs.replaced({**copies, **integers}).call(model)
-        logits, stepped_over = _stepped_over(output)
-        begin = start(logits, target)
-    _check_connected(begin.objective, leaves, integers)
-    engine.find_hidden([begin.objective])
+        try:
+            output = inputs.replaced({**copies, **integers}).call(model)
+        except RuntimeError as error:
+            if integers and not leaves and not engine.tokens.joined:
+                raise integers_without_embedding(integers) from error
+            raise
+        if callable(target):
+            explained, stepped_over = _stepped_over(output)
+            begin = start(explained, target, inputs.batch_size)
+            ends = [begin.objective]
+    if not callable(target):
+        explained, stepped_over = _stepped_over(explained_output(output))
+        begin = start(explained, target, inputs.batch_size)
+        ends = [explained]
+    engine.find_hidden(ends)
     roots = {**leaves, **shadows}
-    gradients = torch.autograd.grad(begin.objective, list(roots.values()), allow_unused=True)
+    gradients = gradients_to(begin.objective, list(roots.values()), {} if leaves else integers)
     engine.report_unknown()
     if missing := engine.captures.missing():
         raise InputError(f"layers={missing}: no module of that name gave an output that depends on the input.")
@@ -53,18 +63,18 @@ def lrp(
         if c is None:
             like = value if value.is_floating_point() else begin.score
             relevance[name] = torch.zeros(value.shape, dtype=like.dtype, device=value.device)
-        elif name in shadows or engine.yields_relevance:
+        elif name in shadows:
+            relevance[name] = c.to(begin.score.dtype)
+        elif engine.yields_relevance:
             relevance[name] = c
         else:
             relevance[name] = value.detach() * c
     if engine.rows is not None:
         for row in engine.rows:
             row.close()
-    explained = logits if callable(target) else explained_output(logits)
-    first = next(tensors_in(explained), begin.score)
     return Part(
         relevance=relevance,
-        output=first.detach(),
+        output=next(tensors_in(explained), begin.score).detach(),
         target=begin.target,
         score=begin.score,
         layers={k: tuple(s.relevance for s in slots) for k, slots in engine.captures.slots.items()},
@@ -81,25 +91,11 @@ def _stepped_over(output: Any) -> tuple[Any, str | None]:
             return output, None
         tag = tags.tag_of(output)
         return (output, None) if tag.logits is None else (tag.logits, tag.squash)
-    if type(output) in (tuple, list):
+    if isinstance(output, tuple | list):
         pairs = [_stepped_over(o) for o in output]
-        return type(output)(o for o, _ in pairs), next((s for _, s in pairs if s), None)
+        items, over = [o for o, _ in pairs], next((s for _, s in pairs if s), None)
+        return (type(output)(*items) if hasattr(output, "_fields") else type(output)(items)), over
     if type(output) is dict:
         named = {k: _stepped_over(v) for k, v in output.items()}
         return {k: o for k, (o, _) in named.items()}, next((s for _, s in named.values() if s), None)
     return output, None
-
-
-def _check_connected(objective: Tensor, leaves: dict[str, Tensor], integers: dict[str, Tensor]) -> None:
-    if objective.requires_grad:
-        return
-    if integers and not leaves:
-        kinds = ", ".join(f"{name} ({tuple(v.shape)}, {v.dtype})" for name, v in integers.items())
-        raise InputError(
-            f"The input is integer and meets no embedding: {kinds}. Integers stand for tokens or categories that an "
-            "embedding turns into numbers; if these are numbers, pass them as floats: inputs.float()."
-        )
-    raise ModelError(
-        "The explained output does not depend on the input through differentiable operations (was it computed under "
-        "torch.no_grad(), detached, or by NumPy?)."
-    )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from ..engine.ledger import Row
 from ..engine.mode import UnknownOperation
+from ..errors import InputError, ModelError
 
 
 @dataclass(frozen=True)
@@ -22,3 +25,34 @@ class Part:
     rows: list[Row] | None = None
     unknown: tuple[UnknownOperation, ...] = ()
     stepped_over: str | None = None
+
+
+def gradients_to(objective: Tensor, inputs: Sequence[Tensor], integers: Mapping[str, Tensor]) -> list[Tensor | None]:
+    """The gradient of ``objective`` to each of ``inputs``, None where it does not depend on one.
+
+    ``integers`` are the model's inputs where all are integer.
+
+    Raises
+    ------
+    ModelError, InputError
+        When it depends on none.
+    """
+    found: list[Tensor | None] = [None]
+    if objective.requires_grad:
+        found = list(torch.autograd.grad(objective, list(inputs), allow_unused=True))
+    if any(g is not None for g in found):
+        return found
+    if integers:
+        raise integers_without_embedding(integers)
+    raise ModelError(
+        "The explained output does not depend on the input through differentiable operations (was it computed under "
+        "torch.no_grad(), detached, or by NumPy?)."
+    )
+
+
+def integers_without_embedding(integers: Mapping[str, Tensor]) -> InputError:
+    kinds = ", ".join(f"{name} ({tuple(v.shape)}, {v.dtype})" for name, v in integers.items())
+    return InputError(
+        f"The input is integer and meets no embedding: {kinds}. Integers stand for tokens or categories that an "
+        "embedding turns into numbers; if these are numbers, pass them as floats: inputs.float()."
+    )

@@ -42,12 +42,11 @@ def integrated_gradients(
     ends = {k: v.detach() for k, v in inputs.tensors() if v.is_floating_point()}
     starts = {k: torch.as_tensor(baseline, dtype=v.dtype, device=v.device).expand_as(v) for k, v in ends.items()}
     _, begin, output = gradients(model, inputs, target)
-    fixed: Target = begin.target if begin.target is not None else target
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     total = {k: torch.zeros_like(v) for k, v in ends.items()}
     for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
         point = {k: starts[k] + float(node) * (v - starts[k]) for k, v in ends.items()}
-        found, _, _ = gradients(model, inputs.replaced(point), fixed)
+        found, _, _ = gradients(model, inputs.replaced(point), begin.fixed)
         total = {k: t + float(weight) * found[k] for k, t in total.items()}
     relevance = {
         k: (ends[k] - starts[k]) * total[k] if k in ends else torch.zeros(v.shape, device=v.device)

@@ -27,7 +27,7 @@ CONSERVING = {
     "index_select": lambda x: x.index_select(1, torch.tensor([5, 0, 0])),
     "gather": lambda x: x.gather(1, INDEX),
     "take_along_dim": lambda x: torch.take_along_dim(x, INDEX, 1),
-    "scatter": lambda x: torch.zeros(3, 6).double().scatter(1, torch.tensor([[0, 2, 1], [3, 5, 0], [4, 1, 2]]), x[:, :3]),
+    "scatter": lambda x: torch.zeros(3, 6).double().scatter(1, INDEX.sort(1)[1][:, :3], x[:, :3]),
     "scatter_add": lambda x: torch.zeros(3, 6).double().scatter_add(1, INDEX, x[:, :4]),
     "index_add": lambda x: torch.zeros(3, 6).double().index_add(1, torch.tensor([0, 0, 4]), x[:, :3]),
     "scatter_reduce": lambda x: torch.zeros(3, 6).double().scatter_reduce(1, INDEX, x[:, :4], "sum"),
