@@ -53,7 +53,13 @@ class Composite:
     attention: Literal["constant", "attnlrp"] = "constant"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lines", tuple((s, r) for s, r in self.lines))
+        try:
+            object.__setattr__(self, "lines", tuple((s, r) for s, r in self.lines))
+        except (TypeError, ValueError):
+            raise RuleError(
+                f"Composite(lines={self.lines!r}): expected a list of (selector, rule) pairs, such as "
+                '[("first", sx.rules.Flat()), ("convolution", sx.rules.ZPlus())].'
+            ) from None
         for selector, rule in self.lines:
             if not (isinstance(selector, str) or (isinstance(selector, type) and issubclass(selector, nn.Module))):
                 raise RuleError(
@@ -116,7 +122,10 @@ class Composite:
         return describe(self, model, inputs)
 
     def __str__(self) -> str:
-        rows = [(s if isinstance(s, str) else s.__name__, r) for s, r in self.lines] + [("otherwise", self.default)]
+        rows: list[tuple[str, object]] = [(s if isinstance(s, str) else s.__name__, r) for s, r in self.lines] + [
+            ("otherwise", self.default)
+        ]
+        rows += [("attention", self.attention)] if self.attention != "constant" else []
         width = max(len(s) for s, _ in rows)
         return "\n".join(f"{s:<{width}}  {r}" for s, r in rows)
 

@@ -14,10 +14,10 @@ from .engine.ledger import assemble
 from .engine.mode import OnUnknown, engines_suspended
 from .errors import InputError, ModelError, RuleError
 from .explanation import Explanation
-from .inputs import Inputs
+from .inputs import Inputs, buffers_restored
 from .methods import METHODS
 from .methods.part import Part
-from .targets import Target, normalized
+from .targets import Target, normalized, start
 
 __all__ = ["explain"]
 
@@ -45,7 +45,7 @@ def explain(
         As the model's forward takes them. Integer tensors (tokens, categories) get the relevance of their embedding.
     target : None, int, LongTensor (N,), Tensor shaped like the output, or callable
         None: the predicted class, or the only output. A float tensor is the start relevance. A callable maps the
-        output to (N,). A final softmax or sigmoid is stepped over to the logit, for callables too.
+        output to (N,). LRP steps over a final softmax or sigmoid to the logit, for callables too.
     method : str
         ``"lrp"`` or another of ``sciexplain.METHODS``.
     composite : Composite or str
@@ -104,17 +104,45 @@ def explain(
     n = given.batch_size
     if n == 0:
         raise InputError("The batch is empty: the first dimension of the input is 0.")
-    step = 1 if ledger else batch_size or n
     parts: list[Part] = []
     with engines_suspended(), torch.inference_mode(False), torch.enable_grad():
+        step = _rows_per_run(model, given, target) if ledger else batch_size or n
         for begin in range(0, n, step):
             rows = slice(begin, begin + step)
             whole = step >= n
             part_inputs = given if whole else given.rows(rows)
-            parts.append(
-                METHODS[method](model, part_inputs, target if whole else _target_rows(target, rows, n), **options)
+            part_target, part_options = (
+                (target, options)
+                if whole
+                else (
+                    _rows_of(target, rows, n),
+                    {k: _rows_of(v, rows, n) for k, v in options.items()},
+                )
             )
+            part = METHODS[method](model, part_inputs, part_target, **part_options)
+            if not whole and len(part.score) != min(step, n - begin):
+                raise InputError(
+                    f"batch_size={step}: {min(step, n - begin)} rows of input gave {len(part.score)} scores, so rows "
+                    "are no samples of their own and cannot be split."
+                )
+            parts.append(part)
     return _joined(given, parts, method)
+
+
+def _rows_per_run(model: Callable[..., Any], given: Inputs, target: Target) -> int:
+    """For the ledger: 1 where every row has its own score, all where they have one together."""
+    n = given.batch_size
+    if n == 1:
+        return 1
+    copies = given.replaced({k: v.clone() for k, v in given.tensors()})  # a model may change its input in place
+    with torch.no_grad(), buffers_restored(model):
+        scores = len(start(copies.call(model), target, n).score)
+    if scores not in (1, n):
+        raise InputError(
+            f"The ledger is kept for one sample at a time, but {n} rows of input give {scores} scores; explain the "
+            "samples one by one."
+        )
+    return 1 if scores == n else n
 
 
 def _check_options(method: str, options: dict[str, Any]) -> None:
@@ -125,8 +153,8 @@ def _check_options(method: str, options: dict[str, Any]) -> None:
         raise RuleError(f"method={method!r} has no option {', '.join(unknown)}; {expected}.")
 
 
-def _target_rows(target: Target, rows: slice, n: int) -> Target:
-    return target[rows] if isinstance(target, Tensor) and target.ndim and target.shape[0] == n else target
+def _rows_of(value: Any, rows: slice, n: int) -> Any:
+    return value[rows] if isinstance(value, Tensor) and value.ndim and value.shape[0] == n else value
 
 
 def _joined(given: Inputs, parts: list[Part], method: str) -> Explanation:
@@ -147,8 +175,6 @@ def _joined(given: Inputs, parts: list[Part], method: str) -> Explanation:
     ledger = None
     if parts[0].rows is not None:
         totals = torch.stack([_total(p) for p in parts])
-        if len(parts) != len(score):
-            raise InputError("The ledger needs one sample per row of the batch.")
         ledger = assemble([p.rows or [] for p in parts], score, totals)
     unknown = {u[:2]: u for p in parts for u in p.unknown}
     targets = [p.target for p in parts]

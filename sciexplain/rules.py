@@ -86,8 +86,8 @@ class Rule:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if isinstance(value, int | float) and not (value >= 0 and value < float("inf")):
-                raise RuleError(f"{type(self).__name__}({name}={value}): expected a finite number >= 0.")
+            if not isinstance(value, int | float) or not 0 <= value < float("inf"):
+                raise RuleError(f"{type(self).__name__}({name}={value!r}): expected a finite number >= 0.")
 
     def shares(self) -> tuple[Share, ...]:
         """The rule's table."""
@@ -119,7 +119,9 @@ class Rule:
             p, n = u, (z - u if sums.negative is None else d)
             self._split(c_, z, p, n, shares, u, d)
         self._book(layer, c, up, down)
-        return to_contributions(layer, up, down, exact=sums.exact)
+        exact, factors = sums.exact, [down, up]
+        del sums, up, down, u, d, p, n  # each is freed as soon as it is used up
+        return to_contributions(layer, factors, exact=exact)
 
     def _split(self, c: Tensor, z: Tensor, p: Tensor, n: Tensor, shares: list[Share], up: Tensor, down: Tensor) -> None:
         """What positive and negative contributions are multiplied with, from their sums ``p`` and ``n``.

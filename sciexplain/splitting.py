@@ -66,12 +66,14 @@ def _differ_in_few_digits(a: Tensor, b: Tensor) -> bool:
     return False
 
 
-def to_contributions(layer: LinearLayer, up: Tensor, down: Tensor, *, exact: bool) -> Tensor:
-    r""":math:`\sum_j [(x_i w_{ij})^+ u^+_j + (x_i w_{ij})^- u^-_j] / x_i`; overwrites ``up`` and ``down``."""
+def to_contributions(layer: LinearLayer, factors: list[Tensor], *, exact: bool) -> Tensor:
+    r""":math:`\sum_j [(x_i w_{ij})^+ u^+_j + (x_i w_{ij})^- u^-_j] / x_i` for ``factors`` :math:`[u^-, u^+]`."""
     x, weight = layer.x, layer.weight
     w_plus, w_minus = weight.clamp(min=0), weight.clamp(max=0)
     if layer.nonnegative_input:
-        return layer.transpose(up, w_plus).add_(layer.transpose(down, w_minus))
+        above = layer.transpose(factors.pop(), w_plus)
+        return above.add_(layer.transpose(factors.pop(), w_minus))
+    down, up = factors
     if exact:
         above = layer.transpose(up, w_plus).add_(layer.transpose(down, w_minus))
         below = layer.transpose(up, w_minus).add_(layer.transpose(down, w_plus))

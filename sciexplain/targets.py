@@ -60,8 +60,8 @@ def explained_output(output: Any) -> Tensor:
             return next(iter(tensors.values()))
         if tensors:
             raise ModelError(
-                f"The model returned a dict with the tensors {sorted(map(str, tensors))}; say which one to explain with "
-                'a callable, such as target=lambda output: output["name"][:, 0].'
+                f"The model returned a dict with the tensors {sorted(map(str, tensors))}; say which one to explain "
+                'with a callable, such as target=lambda output: output["name"][:, 0].'
             )
     if isinstance(output, tuple | list):
         for item in output:
@@ -129,13 +129,22 @@ def _finite(begin: Start) -> Start:
 def _from_callable(output: Any, target: Callable[[Any], Tensor], samples: int) -> Start:
     score = target(output)
     given = tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__
-    expected = {samples} | ({output.shape[0]} if isinstance(output, Tensor) and output.ndim else set())
+    expected = {samples} | {t.shape[0] for t in _tensors(output) if t.ndim}
     if not isinstance(score, Tensor) or score.ndim > 1 or score.numel() not in expected:
         raise TargetError(
-            f"The target callable returned {given}; expected a tensor of shape (N,) = ({samples},), one value per sample."
+            f"The target callable returned {given}; expected a tensor of shape (N,) = ({samples},), one value per "
+            "sample."
         )
     score = score.reshape(-1)
     return _finite(Start(score.sum(), score.detach(), None, target))
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    if isinstance(output, Tensor):
+        return [output]
+    if isinstance(output, Mapping):
+        output = list(output.values())
+    return [t for t in output if isinstance(t, Tensor)] if isinstance(output, tuple | list) else []
 
 
 def _from_relevance(y: Tensor, target: Tensor) -> Start:
@@ -146,7 +155,7 @@ def _from_relevance(y: Tensor, target: Tensor) -> Start:
         )
     if not bool(torch.isfinite(target).all()):
         raise TargetError(
-            "The target has values that are NaN or infinite; it is the start relevance of every output value."
+            "The target has values that are NaN or infinite; a float target is the start relevance of every output."
         )
     relevance, values = target.to(y), y.detach()
     c = torch.where(values == 0, torch.zeros_like(values), relevance / values)  # what is 0, no input caused

@@ -408,6 +408,15 @@ def test_splitting_the_batch(case, batch_size):
         assert str(split.ledger) == str(whole.ledger)
 
 
+@pytest.mark.parametrize("options", [{"batch_size": 1}, {"batch_size": 3}, {"ledger": True}])
+def test_rows_that_are_no_samples_are_not_split(options):
+    def pairs(a):
+        return NET(a[::2] + a[1::2])
+
+    with pytest.raises(sx.InputError, match="sample"):
+        sx.explain(pairs, A, 1, **options)
+
+
 # -- ledger ----------------------------------------------------------------------------------------------------------
 
 
@@ -439,6 +448,17 @@ def test_ledger_adds_up(composite):
 def test_ledger_of_several_inputs():
     e = sx.explain(two, (A, B), 1, composite="deep_taylor", ledger=True)
     close(sum(r.sum(1) for r in e.relevance) + sum(e.ledger.absorbed.values()), e.score)
+
+
+def test_ledger_of_one_sample_with_many_rows():
+    """The atoms of one molecule: rows that are no samples."""
+
+    def pooled(a):
+        return NET(a).sum(0, keepdim=True)
+
+    e, plain = (sx.explain(pooled, A, 1, ledger=ledger) for ledger in (True, False))
+    close((e.relevance, e.score), (plain.relevance, plain.score))
+    close(e.ledger.gap, torch.zeros(1).double())
 
 
 def test_ledger_is_float64_for_a_float32_model():

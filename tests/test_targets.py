@@ -114,6 +114,29 @@ def test_nothing_starts_on_an_output_of_zero():
     assert not explained(torch.ones(4, 3), lambda x: x[:, :3] * 0).relevance.any()
 
 
+GRAPHS = {
+    "one value": (lambda y: y[:, 0], None),
+    "class": (lambda y: y, 0),
+    "callable on a tensor": (lambda y: y, lambda y: y[:, 0]),
+    "callable on a dict": (lambda y: {"charge": y[:, 1], "energy": y[:, 0]}, lambda out: out["energy"]),
+    "callable on a tuple": (lambda y: (None, y), lambda out: out[1][:, 0]),
+}
+
+
+@pytest.mark.parametrize("case", GRAPHS)
+def test_fewer_scores_than_rows(case):
+    """Two molecules of three and one atoms: the output has fewer rows than the input."""
+    output, target = GRAPHS[case]
+
+    def model(x, molecule):
+        return output(torch.zeros(2, 3).double().index_add(0, molecule, NET(x)))
+
+    e = explained(target, model, (X, torch.tensor([0, 0, 1, 0])))
+    expected = explained(0).relevance, NET(X)[:, 0].detach()
+    torch.testing.assert_close(e.relevance[0], expected[0])
+    torch.testing.assert_close(e.score, torch.stack([expected[1][[0, 1, 3]].sum(), expected[1][2]]))
+
+
 REFUSED = {
     "int": (3, r"target 3 is out of range: the model has 3 outputs \(0 to 2\), output shape \(4, 3\)"),
     "negative": (-4, r"target -4 is out of range"),

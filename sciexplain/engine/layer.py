@@ -162,6 +162,19 @@ class Layer:
         return result
 
 
+def _propagated(ctx: Any, c: Tensor | None) -> Tensor | None:
+    if ctx.layer is None:
+        raise RuntimeError("Relevance was propagated a second time; keep the graph with retain_graph=True.")
+    result = None if c is None else ctx.layer.propagate(c)
+    if not _keeps_graph():
+        ctx.layer = None  # as autograd does with its own saved tensors
+    return result
+
+
+# private, but the only way to know; without it tensors just live until the graph does
+_keeps_graph: Callable[[], bool] = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True)
+
+
 class _Emit(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, port: Tensor, layer: Layer, box: list[Tensor]) -> Tensor:
@@ -172,7 +185,7 @@ class _Emit(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, c: Tensor | None) -> tuple[Tensor | None, None, None]:
-        return (None if c is None else ctx.layer.propagate(c)), None, None
+        return _propagated(ctx, c), None, None
 
 
 class _EmitInPlace(torch.autograd.Function):
@@ -188,7 +201,7 @@ class _EmitInPlace(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, c: Tensor | None) -> tuple[Tensor | None, None, None]:
-        return (None if c is None else ctx.layer.propagate(c)), None, None
+        return _propagated(ctx, c), None, None
 
 
 class _Port(torch.autograd.Function):

@@ -71,21 +71,21 @@ def smoothgrad(
         raise RuleError(f"smoothgrad(samples={samples}, noise={noise}): expected samples >= 1 and noise >= 0.")
     _, clean, output = gradients(model, inputs, target)
     total: dict[str, Tensor] = {}
-    for i in range(samples):
-        found, _, _ = gradients(model, _noisy(inputs, noise, seed + i), clean.fixed)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(samples):
+        found, _, _ = gradients(model, _noisy(inputs, noise, generator), clean.fixed)
         total = {k: g / samples + total.get(k, 0) for k, g in found.items()}
     return _part(total, clean, output)
 
 
-def _noisy(inputs: Inputs, noise: float, seed: int) -> Inputs:
+def _noisy(inputs: Inputs, noise: float, generator: torch.Generator) -> Inputs:
     noisy = {}
     for name, value in inputs.tensors():
         if value.is_floating_point():
-            generator = torch.Generator(value.device).manual_seed(seed)
             # the same noise for every sample, so that the batch a sample is in does not matter
             shape = (1, *value.shape[1:])
             flat = value.detach().flatten(1) if value.ndim > 1 else value.detach()[:, None]
             spread = (flat.amax(1) - flat.amin(1)).reshape(-1, *(1,) * (value.ndim - 1))
-            normal = torch.randn(shape, generator=generator, dtype=value.dtype, device=value.device)
+            normal = torch.randn(shape, generator=generator, dtype=value.dtype).to(value.device)
             noisy[name] = value.detach() + noise * spread * normal
     return inputs.replaced(noisy)

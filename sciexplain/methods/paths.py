@@ -37,10 +37,8 @@ def integrated_gradients(
     """
     if steps < 1:
         raise RuleError(f"integrated_gradients(steps={steps}): expected at least 1.")
-    if isinstance(baseline, Tensor) and inputs.structure != "tensor":
-        raise InputError("A tensor baseline needs a single input tensor; give a number for several inputs.")
     ends = {k: v.detach() for k, v in inputs.tensors() if v.is_floating_point()}
-    starts = {k: torch.as_tensor(baseline, dtype=v.dtype, device=v.device).expand_as(v) for k, v in ends.items()}
+    starts = {k: _baseline(baseline, v, len(ends)) for k, v in ends.items()}
     _, begin, output = gradients(model, inputs, target)
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     total = {k: torch.zeros_like(v) for k, v in ends.items()}
@@ -49,7 +47,25 @@ def integrated_gradients(
         found, _, _ = gradients(model, inputs.replaced(point), begin.fixed)
         total = {k: t + float(weight) * found[k] for k, t in total.items()}
     relevance = {
-        k: (ends[k] - starts[k]) * total[k] if k in ends else torch.zeros(v.shape, device=v.device)
+        k: (ends[k] - starts[k]) * total[k]
+        if k in ends
+        else torch.zeros(v.shape, dtype=begin.score.dtype, device=v.device)
         for k, v in inputs.tensors()
     }
     return Part(relevance, output, begin.target, begin.score)
+
+
+def _baseline(baseline: Tensor | float, like: Tensor, inputs: int) -> Tensor:
+    given = torch.as_tensor(baseline, dtype=like.dtype, device=like.device)
+    if given.ndim and inputs > 1:
+        raise InputError(
+            "A tensor baseline needs a single input tensor of floating point values; give a number for several."
+        )
+    if not bool(torch.isfinite(given).all()):
+        raise InputError("The baseline has values that are NaN or infinite.")
+    try:
+        return given.expand_as(like)
+    except RuntimeError:
+        raise InputError(
+            f"The baseline has shape {tuple(given.shape)}, the input {tuple(like.shape)}; they must broadcast."
+        ) from None
