@@ -122,10 +122,10 @@ class Composite:
         return describe(self, model, inputs)
 
     def __str__(self) -> str:
-        rows: list[tuple[str, object]] = [(s if isinstance(s, str) else s.__name__, r) for s, r in self.lines] + [
-            ("otherwise", self.default)
-        ]
-        rows += [("attention", self.attention)] if self.attention != "constant" else []
+        rows = [(s if isinstance(s, str) else s.__name__, str(r)) for s, r in self.lines]
+        rows.append(("otherwise", str(self.default)))
+        if self.attention != "constant":
+            rows.append(("attention", self.attention))
         width = max(len(s) for s, _ in rows)
         return "\n".join(f"{s:<{width}}  {r}" for s, r in rows)
 
