@@ -3,20 +3,15 @@
     python benchmarks/lrp_speed.py [--device cpu] [--batch 4] [--rounds 7] [--models vgg16 resnet50]
 
 One run, everything interleaved round by round in one process, medians; every figure is a ratio to the plain gradient
-(one forward, one backward to the input, parameters frozen). Peak memory is what a run adds to the model and its input:
-the allocator's peak on CUDA, the peak of a fresh process's resident memory on Linux.
+(one forward, one backward to the input, parameters frozen). Peak memory is torch's allocator's, over what the
+model and its input take.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
-import resource
 import statistics
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +19,7 @@ from typing import Any
 import torch
 from _peers import torchvision, zennit
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 import sciexplain as sx
 
@@ -101,37 +97,15 @@ def peak_cuda(run: Callable[[torch.nn.Module, Tensor], Tensor], model: torch.nn.
     return torch.cuda.max_memory_allocated() - before
 
 
-def peak_cpu(name: str, contender: str, batch: int) -> float:
-    """In a process of its own, since resident memory only grows."""
-    command = [sys.executable, __file__, "--peak", contender, "--models", name, "--batch", str(batch)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
-
-
-def print_peak(name: str, contender: str, batch: int) -> None:
-    model, x = build(name, "cpu"), image_batch(batch, "cpu")
-    run = contenders()[contender]
-    run(model, x[:1, :, :64, :64])  # libraries and kernels loaded, weights touched
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # freed memory that the allocator still holds would hide what is taken next
-    before, peak, done = resident(), 0, threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not done.wait(0.001):
-            peak = max(peak, resident())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    run(model, x)
-    done.set()
-    watcher.join()
-    print(peak - before)
-
-
-def resident() -> int:
-    """Bytes of this process in memory."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+def peak_cpu(run: Callable[[torch.nn.Module, Tensor], Tensor], model: torch.nn.Module, x: Tensor) -> float:
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        run(model, x)
+    live = peak = 0
+    for event in profiler.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            live += event.nbytes()
+            peak = max(peak, live)
+    return peak
 
 
 def image_batch(batch: int, device: str) -> Tensor:
@@ -148,24 +122,23 @@ def table(name: str, device: str, batch: int, rounds: int) -> str:
     for _ in range(rounds):
         for key, run in runs.items():
             times[key].append(seconds(run, model, x))
-    if x.is_cuda:
-        peaks = {key: peak_cuda(run, model, x) for key, run in runs.items()}
-    else:
-        peaks = {key: peak_cpu(name, key, batch) for key in (GRADIENT, *PRESETS)}
+    peak = peak_cuda if x.is_cuda else peak_cpu
+    peaks = {key: peak(run, model, x) for key, run in runs.items()}
     unit = statistics.median(times[GRADIENT])
     lines = [
         f"### {name}, batch {batch}, {device}: the gradient takes {unit * 1e3:.0f} ms",
         "",
-        "| composite | time / gradient | zennit / gradient | zennit / ours | peak memory / gradient |",
-        "|---|---|---|---|---|",
+        "| composite | time / gradient | zennit / gradient | zennit / ours | peak memory / gradient | zennit's |",
+        "|---|---|---|---|---|---|",
     ]
     for preset in PRESETS:
         mine, zennits = (
             statistics.median(a / b for a, b in zip(times[k], times[GRADIENT], strict=True))
             for k in (preset, f"zennit {preset}")
         )
+        memory, zennits_memory = (peaks[k] / peaks[GRADIENT] for k in (preset, f"zennit {preset}"))
         lines.append(
-            f"| {preset} | {mine:.2f} | {zennits:.2f} | {zennits / mine:.1f} | {peaks[preset] / peaks[GRADIENT]:.2f} |"
+            f"| {preset} | {mine:.2f} | {zennits:.2f} | {zennits / mine:.1f} | {memory:.2f} | {zennits_memory:.2f} |"
         )
     return "\n".join(lines)
 
@@ -176,12 +149,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--models", nargs="+", default=["vgg16", "resnet50"])
-    parser.add_argument("--peak", help=argparse.SUPPRESS)
     given = parser.parse_args()
     batch = given.batch or (64 if given.device.startswith("cuda") else 4)
-    if given.peak:
-        print_peak(given.models[0], given.peak, batch)
-        return
     for name in given.models:
         print(table(name, given.device, batch, given.rounds), end="\n\n", flush=True)
 

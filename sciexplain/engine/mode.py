@@ -200,7 +200,7 @@ class LRP(TorchFunctionMode):
         if self._suspended:  # an explanation inside this one
             return func(*args, **kwargs)
         name, inplace = operation(func, args, kwargs)
-        if name in names.CONSTANT or (name.startswith("_") and name.endswith("_enabled")):
+        if name in names.CONSTANT:
             return func(*args, **kwargs)
         args, kwargs = self._without_parameters(args), self._without_parameters(kwargs)
         active = [t for t in tensors_in((args, kwargs)) if t.requires_grad]

@@ -86,7 +86,7 @@ TAYLOR = _names("softmax log_softmax softmin logsumexp gumbel_softmax logcumsume
 SOFTMAX = _names("softmax softmin gumbel_softmax")
 
 CONSTANT = _names("""
-    detach detach_ size dim numel nelement stride storage_offset is_floating_point is_complex item tolist numpy
+    __set__ detach detach_ size dim numel nelement stride storage_offset is_floating_point is_complex item tolist numpy
     __len__ __bool__ __contains__ __hash__ __repr__ __format__ argmax argmin argsort shape zeros_like ones_like
     empty_like full_like rand_like randn_like new_zeros new_ones new_empty new_full new_tensor requires_grad_
     register_hook retain_grad backward grad data is_contiguous equal allclose all any isnan isinf isfinite histc
