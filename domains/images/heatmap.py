@@ -63,8 +63,10 @@ def render(
 
     Examples
     --------
-    >>> render([[-1.0, 0.0, 1.0]]).round(1).tolist()
-    [[[0.0, 0.3, 0.7], [1.0, 1.0, 1.0], [0.6, 0.2, 0.2]]]
+    >>> print(render([[-1.0, 0.0, 1.0]]).round(1)[0])
+    [[0.  0.3 0.7]
+     [1.  1.  1. ]
+     [0.6 0.2 0.2]]
     """
     values = _finite(heatmap)
     scale = limit(values, percentile) if scale is None else scale

@@ -73,6 +73,7 @@ class LRP(TorchFunctionMode):
     Examples
     --------
     >>> import torch, sciexplain as sx
+    >>> _ = torch.manual_seed(0)
     >>> linear = torch.nn.Linear
     >>> model = torch.nn.Sequential(linear(3, 4, bias=False), torch.nn.ReLU(), linear(4, 1, bias=False))
     >>> x = torch.ones(1, 3, requires_grad=True)
