@@ -17,6 +17,10 @@ class ModelError(SciExplainError):
     """The model does not return what can be explained, or cannot be loaded."""
 
 
+class NonFiniteOutputError(ModelError):
+    """The explained output is NaN or infinite for some samples; others may be fine."""
+
+
 class RuleError(SciExplainError):
     """A propagation rule or composite cannot be used as asked."""
 

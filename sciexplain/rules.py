@@ -179,9 +179,10 @@ def _open_below(total: Tensor, stabilizer: float) -> Tensor:
 
 def _mix(values: Tensor, share: Share) -> Tensor:
     """``positive * values⁺ + negative * values⁻``."""
-    if share.negative == 0:
-        return values.clamp(min=0) * share.positive
-    return (values * share.negative).add_(values.clamp(min=0), alpha=share.positive - share.negative)
+    mixed = values.clamp(min=0)
+    if share.positive - share.negative != 1:
+        mixed.mul_(share.positive - share.negative)
+    return mixed if share.negative == 0 else mixed.add_(values, alpha=share.negative)
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ class Epsilon(Rule):
         if (bias := layer.bias) is not None:
             layer.absorb("bias", lambda: kept * bias)
         layer.absorb("stabilizer", lambda: (c - kept) * z)
-        return layer.transpose(kept, layer.weight)
+        return layer.pull_back(kept)
 
 
 @dataclass(frozen=True)
@@ -353,7 +354,7 @@ class ZBox(Rule):
 
     def propagate(self, layer: LinearLayer, c: Tensor) -> Tensor:
         x, low, high = layer.x, layer.expand_input(self.low), layer.expand_input(self.high)
-        weight, positive, negative = layer.weight, layer.weight.clamp(min=0), layer.weight.clamp(max=0)
+        weight, positive, negative = layer.weight, layer.positive_weight, layer.negative_weight
         shift = layer.forward(low, positive) + layer.forward(high, negative)
         if layer.bias is not None:
             shift = shift + layer.bias

@@ -35,20 +35,19 @@ def like(values: Tensor, pattern: Tensor) -> Tensor:
 
 def sums_by_sign(layer: LinearLayer, *, exact: bool) -> Sums:
     """The sums of ``layer``; ``exact`` where a rule divides by one of them, so that relative precision counts."""
-    x, weight, bias = layer.x, layer.weight, layer.bias
-    w_plus, w_minus = weight.clamp(min=0), weight.clamp(max=0)
+    x, bias = layer.x, layer.bias
     b_plus, b_minus = (None, None) if bias is None else (bias.clamp(min=0), bias.clamp(max=0))
     if layer.nonnegative_input:
-        positive = layer.forward(x, w_plus, b_plus)
+        positive = layer.forward(x, layer.positive_weight, b_plus)
         if exact and _differ_in_few_digits(like(layer.z, positive), positive):
-            return Sums(positive, layer.forward(x, w_minus, b_minus), True)
+            return Sums(positive, layer.forward(x, layer.negative_weight, b_minus), True)
         return Sums(positive, None, False)
-    total = layer.forward(x.abs(), weight.abs(), None if bias is None else bias.abs())
+    total = layer.forward(x.abs(), layer.weight.abs(), None if bias is None else bias.abs())
     z = like(layer.z, total)
     cancels = exact and (_differ_in_few_digits(-z, total) or _differ_in_few_digits(z, total))
     if not cancels:
         return Sums((total + z).div_(2), None, False)
-    x_plus, x_minus = x.clamp(min=0), x.clamp(max=0)
+    x_plus, x_minus, w_plus, w_minus = x.clamp(min=0), x.clamp(max=0), layer.positive_weight, layer.negative_weight
     return Sums(
         layer.forward(x_plus, w_plus, b_plus).add_(layer.forward(x_minus, w_minus)),
         layer.forward(x_plus, w_minus, b_minus).add_(layer.forward(x_minus, w_plus)),
@@ -68,8 +67,7 @@ def _differ_in_few_digits(a: Tensor, b: Tensor) -> bool:
 
 def to_contributions(layer: LinearLayer, factors: list[Tensor], *, exact: bool) -> Tensor:
     r""":math:`\sum_j [(x_i w_{ij})^+ u^+_j + (x_i w_{ij})^- u^-_j] / x_i` for ``factors`` :math:`[u^-, u^+]`."""
-    x, weight = layer.x, layer.weight
-    w_plus, w_minus = weight.clamp(min=0), weight.clamp(max=0)
+    x, w_plus, w_minus = layer.x, layer.positive_weight, layer.negative_weight
     if layer.nonnegative_input:
         above = layer.transpose(factors.pop(), w_plus)
         return above.add_(layer.transpose(factors.pop(), w_minus))
@@ -82,7 +80,7 @@ def to_contributions(layer: LinearLayer, factors: list[Tensor], *, exact: bool) 
         half_difference = (u - d).div_(2)
         u.add_(d).div_(2)
         d.copy_(half_difference)
-    plain, absolute = layer.transpose(up, weight), layer.transpose(down, weight.abs())
+    plain, absolute = layer.transpose(up, layer.weight), layer.transpose(down, layer.weight.abs())
     for p, a, x_ in blocks(plain, like(absolute, plain), like(x, plain)):
         p.addcmul_(a, x_.sign())
     return plain

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .errors import ModelError, TargetError
+from .errors import ModelError, NonFiniteOutputError, TargetError
 
 Target = int | Tensor | Callable[[Any], Tensor] | None
 
@@ -119,7 +119,7 @@ def normalized(target: Any) -> Target:
 def _finite(begin: Start) -> Start:
     bad = (~torch.isfinite(begin.score)).nonzero().flatten().tolist()
     if bad:
-        raise ModelError(
+        raise NonFiniteOutputError(
             f"The explained output is NaN or infinite for the samples {bad[:10]}{' …' if len(bad) > 10 else ''}; "
             "check the model's output on them."
         )

@@ -14,12 +14,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sciexplain.domains import images
-from sciexplain.errors import DataError, InputError, ModelError, RuleError, TargetError, UnknownOperationError
+from sciexplain.errors import (
+    DataError,
+    InputError,
+    ModelError,
+    NonFiniteOutputError,
+    RuleError,
+    TargetError,
+    UnknownOperationError,
+)
 from sciexplain.runs import Failure, Row, RunWriter, decisions
 
 Mode = Literal["RGB", "L"]
 
 _EASILY_SEEN = 224
+_OVERVIEW = 8
 # What is wrong with the question, not with one picture: no other picture would fare better.
 _WRONG_QUESTION = (TargetError, RuleError, ModelError, UnknownOperationError)
 
@@ -137,15 +146,17 @@ def _explain(question: Question, batch: Sequence[_Sample], folder: Path, run: Ru
             method=question.method,
             ledger=question.ledger,
         )
-    except _WRONG_QUESTION:
-        raise
     except Exception as error:  # the user's model may raise anything
+        if isinstance(error, _WRONG_QUESTION) and not isinstance(error, NonFiniteOutputError):
+            raise
         if len(batch) > 1:
             return sum((_explain(question, [sample], folder, run) for sample in batch), Counter())
         name = batch[0].picture.name
         run.fail(Failure(name, str(folder / name), f"{type(error).__name__}: {error}", "explain"))
         return Counter()
     seconds = (time.perf_counter() - begun) / len(batch)
+    if not run.overview.exists():
+        images.save(run.overview, images.figure(explained, indices=range(min(len(batch), _OVERVIEW))))
     for row in _rows(explained, batch, folder, run.pictures, seconds):
         run.add(row)
     return Counter({(u.operation, u.module): u.count for u in explained.explanation.unknown})

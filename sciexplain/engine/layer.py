@@ -60,14 +60,26 @@ class Layer:
 
     @cached_property
     def weight(self) -> Tensor:
-        weight, linear_map = self.raw_weight.to(self.dtype), self.map
-        if self.input_scale is not None:
-            assert isinstance(linear_map, Dense | Convolution)
-            weight = linear_map.scale_input(weight, self.input_scale)
-        if self.output_scale is not None:
-            assert isinstance(linear_map, Dense | Convolution)
-            weight = linear_map.scale_output(weight, self.output_scale)
-        return weight
+        weight = self._weight_without_output_scale()
+        if self.output_scale is None:
+            return weight
+        assert isinstance(self.map, Dense | Convolution)
+        return self.map.scale_output(weight, self.output_scale)
+
+    def _weight_without_output_scale(self) -> Tensor:
+        weight = self.raw_weight.to(self.dtype)
+        if self.input_scale is None:
+            return weight
+        assert isinstance(self.map, Dense | Convolution)
+        return self.map.scale_input(weight, self.input_scale)
+
+    @cached_property
+    def positive_weight(self) -> Tensor:
+        return self.weight.clamp(min=0)
+
+    @cached_property
+    def negative_weight(self) -> Tensor:
+        return self.weight.clamp(max=0)
 
     @property
     def z(self) -> Tensor:
@@ -92,6 +104,15 @@ class Layer:
 
     def transpose(self, values: Tensor, weight: Tensor) -> Tensor:
         return self.map.transpose(values, weight, self.port.shape)
+
+    def pull_back(self, values: Tensor) -> Tensor:
+        """``transpose(values, weight)``, with BatchNorm's scale where it is less work; ``values`` are used up."""
+        if self.output_scale is None or self.raw_weight.numel() < values.numel():
+            return self.transpose(values, self.weight)
+        assert isinstance(self.map, Dense | Convolution)
+        shape = [1] * values.ndim
+        shape[self.map.output_channel(values)] = -1
+        return self.transpose(values.mul_(self.output_scale.reshape(shape)), self._weight_without_output_scale())
 
     def transpose_all(self, values: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """:meth:`transpose` with several weights; of a plain convolution as one with more channels."""
@@ -151,7 +172,8 @@ class Layer:
     def propagate(self, c: Tensor) -> Tensor:
         rule, relevance_wanted = self.rule, self.lrp.yields_relevance and self.stage == tags.RAW
         result = rule.propagate(self, c.to(self.dtype))
-        self.__dict__.pop("weight", None)  # merged weights live only as long as they are used
+        for name in ("weight", "positive_weight", "negative_weight"):  # they live only as long as they are used
+            self.__dict__.pop(name, None)
         if rule.yields_relevance and not relevance_wanted:
             x = self.x
             quotient = torch.where(x == 0, torch.zeros_like(result), result / x)

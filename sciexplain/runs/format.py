@@ -5,7 +5,8 @@
     RUN/run.json                  what was asked, of which model and data, when, and how many rows came out
     RUN/rows/part-00000.parquet   one row per explained sample
     RUN/errors.parquet            one row per sample that failed; empty when none did
-    RUN/pictures/
+    RUN/heatmaps.png              some samples with colour bars, to open first
+    RUN/pictures/                 a drawing of every sample
 """
 
 import json
@@ -144,6 +145,11 @@ class RunWriter:
         return self.path / "pictures"
 
     @property
+    def overview(self) -> Path:
+        """The picture to open first: some samples with their colour bars."""
+        return self.path / "heatmaps.png"
+
+    @property
     def failed(self) -> int:
         """How many samples failed so far; they are in ``failures``."""
         return len(self.failures)
@@ -278,7 +284,7 @@ def _remove(path: Path) -> None:
     """Delete a run's own files, and its folder when nothing else is in it."""
     for name in ("rows", "pictures"):
         shutil.rmtree(path / name, ignore_errors=True)
-    for name in ("errors.parquet", "run.json"):
+    for name in ("errors.parquet", "heatmaps.png", "run.json"):
         (path / name).unlink(missing_ok=True)
     if not any(path.iterdir()):
         path.rmdir()

@@ -23,6 +23,13 @@ def make():
 def fixed_size():
     return nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
 
+class Undefined(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = make()
+    def forward(self, x):
+        return self.net(x) * (1.0 if x.shape[-2:] == (8, 8) else float("nan"))
+
 def single_output():
     return nn.Sequential(make(), nn.Linear(3, 1))
 

@@ -55,6 +55,8 @@ def test_pictures_are_drawn_and_named_in_the_rows(explain, folder):
             assert drawn.size[1] % row["shape"][1] == 0
             assert drawn.convert("RGB").getextrema() != ((0, 0), (0, 0), (0, 0))
     assert len(list((folder / "run" / "pictures").iterdir())) == 4
+    with Image.open(folder / "run" / "heatmaps.png") as overview:
+        assert len(overview.convert("RGB").getcolors(2**20)) > 50
 
 
 def test_run_json_says_what_was_asked(explain, folder):
@@ -113,6 +115,15 @@ def test_a_model_that_refuses_some_pictures(explain):
     assert (failed["id"], failed["stage"]) == ("b.png", "explain")
     assert failed["reason"].startswith("RuntimeError: mat1 and mat2")
     assert [row["id"] for row in table()] == ["a.png", "c.png", "deep/d.png"]
+
+
+def test_a_model_that_is_nan_on_some_pictures(explain):
+    result = explain(model=f"{MODEL}:Undefined")
+    assert result.exit_code == 1
+    (failed,) = open_run("run").errors.to_pylist()
+    assert (failed["id"], failed["stage"]) == ("b.png", "explain")
+    assert "NaN or infinite" in failed["reason"]
+    assert len(table()) == 3
 
 
 def test_limit_counts_pictures_that_fail(explain, folder):
