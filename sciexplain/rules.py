@@ -222,6 +222,18 @@ class GeneralizedGamma(Rule):
     def shares(self) -> tuple[Share, ...]:
         return Share(1 + self.gamma, 1, side=+1), Share(1, 1 + self.gamma, side=-1)
 
+    def _split(self, c: Tensor, z: Tensor, p: Tensor, n: Tensor, shares: list[Share], up: Tensor, down: Tensor) -> None:
+        """Both sides at once: ``|total| = |z| + γ |sum of the output's own sign|``."""
+        if len(shares) == 1:
+            return super()._split(c, z, p, n, shares, up, down)
+        size = z.abs()
+        denominator = torch.add(size, p - z.clamp(max=0), alpha=self.gamma).add_(self.stabilizer)
+        g = size.mul_(c).div_(denominator)
+        extra = g * z.sign().mul_(self.gamma / 2)
+        g.mul_(1 + self.gamma / 2)
+        torch.add(g, extra, out=up)
+        torch.sub(g, extra, out=down)
+
 
 @dataclass(frozen=True)
 class ZPlus(Rule):
@@ -287,7 +299,11 @@ class _Spreading(Rule):
         denominator = stabilize(total, self.stabilizer)
         g = c * layer.z / denominator
         layer.absorb("stabilizer", lambda: g * (denominator - total))
-        return layer.transpose(g, weight)
+        return self.send(layer, g)
+
+    def send(self, layer: LinearLayer, values: Tensor) -> Tensor:
+        """``values`` back along the weights."""
+        return layer.transpose(values, self.spread(layer.weight))
 
 
 @dataclass(frozen=True)
@@ -307,6 +323,9 @@ class Flat(_Spreading):
 
     def spread(self, weight: Tensor) -> Tensor:
         return torch.ones_like(weight)
+
+    def send(self, layer: LinearLayer, values: Tensor) -> Tensor:
+        return layer.transpose_ones(values)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,6 @@ class Layer:
     rectified: bool = False
     uses: int = 0
     row: Row | None = None
-    name: str = ""
     captures: list[Any] = field(default_factory=list)
 
     @property
@@ -104,6 +103,17 @@ class Layer:
 
     def transpose(self, values: Tensor, weight: Tensor) -> Tensor:
         return self.map.transpose(values, weight, self.port.shape)
+
+    def transpose_ones(self, values: Tensor) -> Tensor:
+        """:meth:`transpose` with weights of 1; of a plain convolution on one channel, since all are alike."""
+        linear_map = self.map
+        if not isinstance(linear_map, Convolution) or linear_map.transposed or linear_map.groups > 1:
+            return self.transpose(values, torch.ones_like(self.weight))
+        axis, shape = linear_map.input_channel(self.port.ndim), list(self.port.shape)
+        shape[axis] = 1
+        ones = values.new_ones(1, 1, *self.raw_weight.shape[2:])
+        one = linear_map.transpose(values.sum(axis, keepdim=True), ones, torch.Size(shape))
+        return one.expand(self.port.shape).contiguous()
 
     def pull_back(self, values: Tensor) -> Tensor:
         """``transpose(values, weight)``, with BatchNorm's scale where it is less work; ``values`` are used up."""

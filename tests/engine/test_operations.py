@@ -351,3 +351,14 @@ def test_what_cannot_be_seen_is_named():
 
     with pytest.warns(UserWarning, match=r"norm under no_grad"):
         sx.explain(stopped, sample(2, 3))
+
+
+@pytest.mark.filterwarnings("ignore:The model is in training mode")
+@pytest.mark.parametrize("composite", ["epsilon", "deep_taylor"])
+def test_batch_norm_in_training_mode_is_explained_as_in_evaluation_mode(composite):
+    net = randomize(nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.BatchNorm1d(4), nn.Linear(4, 2)))
+    expected = sx.explain(net, sample(3, 5), 1, composite=composite, ledger=True)
+    found = sx.explain(net.train(), sample(3, 5), 1, composite=composite, ledger=True)
+    assert torch.equal(found.relevance, expected.relevance)
+    assert [r.operation for r in found.ledger.rows] == [r.operation for r in expected.ledger.rows]
+    assert found.ledger.gap.abs().max() < 1e-12

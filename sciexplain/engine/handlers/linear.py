@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ...rules import ZBox
 from .. import tags
-from ..call import Call, local, with_slope
+from ..call import Call, with_slope
 from ..layer import Layer, is_lone_batch_norm, layer_of, port
 from ..maps import Contraction, Convolution, Dense, Diagonal, LinearMap
+from .signals import multiply, passed_on
 
 
 def as_layer(call: Call, x: Tensor, linear_map: LinearMap, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -40,7 +41,6 @@ def as_layer(call: Call, x: Tensor, linear_map: LinearMap, weight: Tensor, bias:
         kept_x=None,
         takes_bias=bias is None,
         dtype=value.dtype,
-        name=lrp.modules.name,
     )
     lrp.layer_count += 1
     if (fed := layer_of(x)) is not None and _can_take_in(layer, fed, x):
@@ -189,8 +189,6 @@ def contraction(call: Call, a: Tensor, b: Tensor, product: Callable[[Tensor, Ten
         return as_layer(call, a, Contraction(product), b, None)
     if not call.is_active(a):
         return as_layer(call, b, Contraction(lambda x, w: product(w, x)), a, None)
-    from .product import multiply
-
     return multiply(call, a, b)
 
 
@@ -229,8 +227,6 @@ def _many_factors(call: Call) -> Any:
 def _bilinear(call: Call) -> Any:
     a, b, weight, bias = (call.argument(i, n) for i, n in enumerate(("input1", "input2", "weight", "bias")))
     if call.is_active(a) and call.is_active(b):
-        from .product import multiply
-
         call.remainder = "bias"
         return multiply(call, a, b)
     if call.is_active(a):
@@ -251,7 +247,7 @@ def _batch_norm(call: Call) -> Any:
             var, mean = torch.var_mean(x.detach(), reduced, correction=0)
     elif call.argument(5, "training", False):
         call.lrp.note_training("batch_norm")
-        call = Call(call.lrp, F.batch_norm, call.name, (x, mean, var, weight, bias, False, 0.0, eps), {}, call.active)
+        call.func, call.args, call.kwargs = F.batch_norm, (x, mean, var, weight, bias, False, 0.0, eps), {}
     scale = torch.rsqrt(var + eps) if weight is None else weight * torch.rsqrt(var + eps)
     shift = -mean * scale if bias is None else bias - mean * scale
     return affine_channels(call, x, scale, shift)
@@ -259,28 +255,18 @@ def _batch_norm(call: Call) -> Any:
 
 def affine_channels(call: Call, x: Tensor, scale: Tensor, shift: Tensor) -> Any:
     """``scale * x + shift`` per channel (dimension 1)."""
-    lrp = call.lrp
     column = (-1, *(1,) * (x.ndim - 2))
     layer = layer_of(x)
     if layer is not None and isinstance(layer.map, Dense | Convolution) and layer.map.output_channel(x) == 1:
         merged = layer.behind_affine(scale.to(layer.dtype), shift.to(layer.dtype), column)
-        if merged is not None:
-            call.layer, call.stage, call.treatment = merged, tags.DEEP, f"merged into {layer.op}"
-            with torch.no_grad():
-                value = call.run()
-            return merged.emit(value)
-    if lrp.carries_relevance(x):
+        call.layer, call.stage, call.treatment = merged, tags.DEEP, f"merged into {layer.op}"
+        with torch.no_grad():
+            value = call.run()
+        return merged.emit(value)
+    if call.lrp.carries_relevance(x):
         return passed_on(call, x)
     kind = "convolution" if x.ndim > 2 else "linear"
     return as_layer(call, x, Diagonal(kind), scale.reshape(column), shift.reshape(column))
-
-
-def passed_on(call: Call, x: Tensor) -> Tensor:
-    """An elementwise affine map of the input itself, such as normalisation: the relevance of each element stays."""
-    call.treatment, call.stage, shape = "passes", tags.RAW, x.shape
-    with torch.no_grad():
-        value = call.run()
-    return local(x, value, lambda relevance: relevance.sum_to_size(shape))
 
 
 HANDLERS: dict[str, Callable[[Call], Any]] = {

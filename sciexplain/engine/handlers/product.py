@@ -12,23 +12,8 @@ from .. import names, tags
 from ..call import Call, with_slope
 from ..layer import Layer, layer_of
 from ..maps import Contraction, Convolution, Dense
-from .linear import passed_on
-
-
-def multiply(call: Call, a: Tensor, b: Tensor) -> Any:
-    """A product of two active tensors: a gate is constant and the signal takes all, else half to each."""
-    gate_a, gate_b = tags.tag_of(a).gate, tags.tag_of(b).gate
-    if gate_a != gate_b:
-        gate = a if gate_a else b
-        call.treatment = "gate is constant"
-        call.replace(Tensor.detach, only=lambda t: t is gate)
-        call.active = [t for t in call.active if t.requires_grad]
-    else:
-        call.treatment, call.gate = "½ to each factor", gate_a
-    call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
-    if gate_a == gate_b:
-        call.replace(lambda t: with_slope(t, lambda c: c / 2))
-    return call.run()
+from .activation import secant
+from .signals import multiply, passed_on
 
 
 def _scaled_by_constant(call: Call, x: Tensor) -> Any:
@@ -139,8 +124,6 @@ def _prod(call: Call) -> Any:
 
 def _reciprocal_power(call: Call) -> Any:
     """``pow`` with a negative exponent is a reciprocal; others are activations."""
-    from .activation import secant
-
     exponent = call.argument(1, "exponent")
     if call.name != "__rpow__" and isinstance(exponent, int | float) and exponent < 0:
         return normalizer(call)
