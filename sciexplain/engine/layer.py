@@ -220,20 +220,15 @@ class _Emit(torch.autograd.Function):
         return _propagated(ctx, c), None, None
 
 
-class _EmitInPlace(torch.autograd.Function):
+class _EmitInPlace(_Emit):
     """``output.relu_()`` and the layer before it as one node; the layer's own node gets nothing."""
 
     @staticmethod
-    def forward(ctx: Any, port: Tensor, output: Tensor, layer: Layer) -> Tensor:
+    def forward(ctx: Any, port: Tensor, output: Tensor, layer: Layer) -> Tensor:  # type: ignore[override]
         ctx.layer = layer
         ctx.set_materialize_grads(False)
         ctx.mark_dirty(output)
         return output.relu_()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, c: Tensor | None) -> tuple[Tensor | None, None, None]:
-        return _propagated(ctx, c), None, None
 
 
 class _Port(torch.autograd.Function):

@@ -4,6 +4,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
+import _peers
 import numpy as np
 import pytest
 import torch
@@ -28,12 +29,8 @@ def transforms() -> ModuleType:
     """torchvision's; its Python part is enough, and runs where the compiled one does not fit torch."""
     if find_spec("torchvision") is None:
         pytest.skip("needs torchvision")
-    try:
-        return import_module("torchvision.transforms.v2")
-    except RuntimeError:
-        declared = torch.library.Library("torchvision", "FRAGMENT")
-        declared.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        return import_module("torchvision.transforms.v2")
+    _peers.torchvision()
+    return import_module("torchvision.transforms.v2")
 
 
 @pytest.mark.parametrize(
