@@ -24,6 +24,8 @@ from .errors import (
 from .explain import explain
 from .explanation import Explanation, load
 from .methods import METHODS
+from .methods.bilrp import bilrp
+from .methods.weights import weight_relevance
 
 __version__ = "0.1.0"
 
@@ -41,8 +43,10 @@ __all__ = [
     "SciExplainError",
     "TargetError",
     "UnknownOperationError",
+    "bilrp",
     "composites",
     "explain",
     "load",
     "rules",
+    "weight_relevance",
 ]

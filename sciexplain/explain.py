@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from .composites import Composite
+from .engine.base import OnUnknown, engines_suspended
 from .engine.ledger import assemble
-from .engine.mode import OnUnknown, engines_suspended
+from .engine.programs import as_written, never_compiled, original
 from .errors import InputError, ModelError, RuleError
 from .explanation import Explanation
 from .inputs import Inputs, buffers_restored
@@ -22,6 +23,7 @@ from .targets import Target, normalized, start
 __all__ = ["explain"]
 
 
+@never_compiled
 def explain(
     model: Callable[..., Any],
     inputs: Tensor | tuple[Any, ...] | dict[str, Any],
@@ -41,6 +43,8 @@ def explain(
     ----------
     model : callable
         A module or function from inputs to an output; left exactly as it is. Put it in evaluation mode first.
+        Also a program of ``torch.export``, a traced or scripted module, a compiled one, or one wrapped for several
+        devices.
     inputs : Tensor, or tuple or dict of Tensors, first dimension N
         As the model's forward takes them. Integer tensors (tokens, categories) get the relevance of their embedding.
     target : None, int, LongTensor (N,), Tensor shaped like the output, or callable
@@ -51,7 +55,7 @@ def explain(
     composite : Composite or str
         For LRP: which rule each operation gets. Default ``"epsilon"``.
     layers : sequence of str
-        Names (or patterns) of modules at whose outputs relevance is wanted too.
+        For LRP and excitation backpropagation: names (or patterns) of modules at whose outputs relevance is wanted too.
     ledger : bool
         For LRP: account for the whole score. Samples are then run one by one.
     on_unknown : "warn", "error" or "gradient"
@@ -85,27 +89,21 @@ def explain(
     """
     if method not in METHODS:
         raise RuleError(f"No method {method!r}; there are {', '.join(METHODS)}.")
-    if method != "lrp" and (composite is not None or ledger or layers):
-        raise RuleError(f'composite, ledger and layers belong to method="lrp", not to {method!r}.')
     if not callable(model):
         raise ModelError(f"model is {type(model).__name__}; expected a torch module or another callable.")
-    _check_options(method, options)
+    model = original(model)
+    layers = (layers,) if isinstance(layers, str) else tuple(layers)
+    options = _options_of(
+        method, options, {"composite": composite, "layers": layers, "ledger": ledger, "on_unknown": on_unknown}
+    )
     if batch_size is not None and batch_size < 1:
         raise InputError(f"batch_size={batch_size}: expected a positive number.")
-    if method == "lrp":
-        layers = (layers,) if isinstance(layers, str) else tuple(layers)
-        options |= {
-            "composite": composite or "epsilon",
-            "layers": layers,
-            "ledger": ledger,
-            "on_unknown": on_unknown,
-        }
     given, target = Inputs.of(inputs), normalized(target)
     n = given.batch_size
     if n == 0:
         raise InputError("The batch is empty: the first dimension of the input is 0.")
     parts: list[Part] = []
-    with engines_suspended(), torch.inference_mode(False), torch.enable_grad():
+    with engines_suspended(), as_written, torch.inference_mode(False), torch.enable_grad():
         step = _rows_per_run(model, given, target) if ledger else batch_size or n
         for begin in range(0, n, step):
             rows = slice(begin, begin + step)
@@ -116,7 +114,7 @@ def explain(
                 if whole
                 else (
                     _rows_of(target, rows, n),
-                    {k: _rows_of(v, rows, n) for k, v in options.items()},
+                    {k: given.option_rows(v, rows, extra=k == "references") for k, v in options.items()},
                 )
             )
             part = METHODS[method](model, part_inputs, part_target, **part_options)
@@ -145,12 +143,20 @@ def _rows_per_run(model: Callable[..., Any], given: Inputs, target: Target) -> i
     return 1 if scores == n else n
 
 
-def _check_options(method: str, options: dict[str, Any]) -> None:
-    known = [p.name for p in inspect.signature(METHODS[method]).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    known = [] if method == "lrp" else known  # those are arguments of explain
-    if unknown := sorted(set(options) - set(known)):
-        expected = f"it takes {', '.join(known)}" if known else "it takes none"
+def _options_of(method: str, options: dict[str, Any], general: dict[str, Any]) -> dict[str, Any]:
+    """What the method gets: its own options, and those arguments of ``explain`` that it takes."""
+    parameters = inspect.signature(METHODS[method]).parameters.values()
+    takes = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    if any(value and name not in (*takes, "on_unknown") for name, value in general.items()):
+        also = " (which takes layers)" if "layers" in takes else ""
+        raise RuleError(f'composite, ledger and layers belong to method="lrp", not to {method!r}{also}.')
+    own = [name for name in takes if name not in general]
+    if unknown := sorted(set(options) - set(own)):
+        expected = f"it takes {', '.join(own)}" if own else "it takes none"
         raise RuleError(f"method={method!r} has no option {', '.join(unknown)}; {expected}.")
+    if required := [p.name for p in parameters if p.name in own and p.default is p.empty and p.name not in options]:
+        raise RuleError(f"method={method!r} needs {', '.join(required)}=.")
+    return options | {name: value for name, value in general.items() if name in takes}
 
 
 def _rows_of(value: Any, rows: slice, n: int) -> Any:
@@ -178,6 +184,7 @@ def _joined(given: Inputs, parts: list[Part], method: str) -> Explanation:
         ledger = assemble([p.rows or [] for p in parts], score, totals)
     unknown = {u[:2]: u for p in parts for u in p.unknown}
     targets = [p.target for p in parts]
+    errors = [p.convergence_error for p in parts]
     return Explanation(
         relevance=given.rebuild(relevance),
         output=cat([p.output for p in parts]),
@@ -188,6 +195,7 @@ def _joined(given: Inputs, parts: list[Part], method: str) -> Explanation:
         ledger=ledger,
         unknown=tuple(unknown.values()),
         stepped_over=parts[0].stepped_over,
+        convergence_error=None if errors[0] is None else cat([e for e in errors if e is not None]),
     )
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .engine.base import UnknownOperation
 from .engine.ledger import ACCOUNTS, Ledger, LedgerRow
-from .engine.mode import UnknownOperation
 from .errors import DataError
 
 Tensors = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
@@ -37,13 +37,15 @@ class Explanation:
     method : str
     layers : dict of Tensor
         Relevance at the outputs of the modules asked for; a tuple of tensors where a module has several outputs or ran
-        several times.
+        several times. For Grad-CAM the map, under the name of its module.
     ledger : Ledger or None
         Where the score went; None unless asked for.
     unknown : tuple of UnknownOperation
         Operations without a rule: name, module, count.
     stepped_over : str or None
         ``"softmax"``, ``"log_softmax"`` or ``"sigmoid"``, where the model ends in one.
+    convergence_error : Tensor, shape (N,), or None
+        Score − score of the baseline − Σ relevance, for the methods that promise 0.
     """
 
     relevance: Tensors
@@ -55,10 +57,13 @@ class Explanation:
     ledger: Ledger | None = None
     unknown: tuple[UnknownOperation, ...] = ()
     stepped_over: str | None = None
+    convergence_error: Tensor | None = None
 
     def __repr__(self) -> str:
         over = f", {self.stepped_over} stepped over" if self.stepped_over else ""
         gap = f", ledger gap {self.ledger.gap.abs().max():.2g}" if self.ledger is not None else ""
+        if self.convergence_error is not None:
+            gap = f", convergence error {self.convergence_error.abs().max():.2g}"
         unknown = f", {len(self.unknown)} operations without a rule" if self.unknown else ""
         return f"Explanation({self.method}, {len(self.score)} samples{over}{gap}{unknown})"
 
@@ -86,6 +91,7 @@ class Explanation:
             "target": _pack("target", self.target, tensors),
             "score": _pack("score", self.score, tensors),
             "layers": _pack("layers", dict(self.layers), tensors),
+            "convergence_error": _pack("convergence_error", self.convergence_error, tensors),
             "ledger": None if self.ledger is None else _pack_ledger(self.ledger, tensors),
         }
         save_file(tensors, file)
@@ -135,6 +141,7 @@ def _explanation(document: dict[str, Any], tensors: dict[str, Tensor]) -> Explan
         ledger=None if ledger is None else _unpack_ledger(ledger, tensors),
         unknown=tuple(UnknownOperation(*u) for u in document["unknown"]),
         stepped_over=document["stepped_over"],
+        convergence_error=_unpack(document.get("convergence_error"), tensors),  # younger than the format
     )
 
 

@@ -67,6 +67,10 @@ class Inputs:
     def replaced(self, tensors: Mapping[str, Tensor]) -> Inputs:
         return Inputs(self.structure, {**self.values, **tensors})
 
+    def cloned(self) -> Inputs:
+        """For a model that may change its inputs in place."""
+        return self.replaced({k: v.detach().clone() for k, v in self.tensors()})
+
     def call(self, model: Callable[..., Any]) -> Any:
         if self.structure == "dict":
             return model(**self.values)
@@ -102,6 +106,20 @@ class Inputs:
             {k: v[rows] if isinstance(v, Tensor) and v.ndim and v.shape[0] == n else v for k, v in self.values.items()},
         )
 
+    def option_rows(self, value: Any, rows: slice, *, extra: int = 0) -> Any:
+        """The same part of an option that has a value for each sample; of others, all.
+
+        Such an option has the input's dimensions, and ``extra`` more behind the first.
+        """
+        if isinstance(value, tuple | list):
+            parts = [self.option_rows(v, rows, extra=extra) for v in value]
+            return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+        if isinstance(value, Mapping):
+            return {k: self.option_rows(v, rows, extra=extra) for k, v in value.items()}
+        if not isinstance(value, Tensor) or not value.ndim or value.shape[0] != self.batch_size:
+            return value
+        return value[rows] if any(v.ndim + extra == value.ndim for _, v in self.tensors()) else value
+
     def is_batched(self, name: str) -> bool:
         value = self.values[name]
         return isinstance(value, Tensor) and value.ndim > 0 and value.shape[0] == self.batch_size
@@ -111,7 +129,8 @@ class Inputs:
 def buffers_restored(model: Callable[..., Any]) -> Iterator[None]:
     """Undo what a model in training mode does to its own buffers (counters and running statistics)."""
     modules = model.modules() if isinstance(model, nn.Module) else ()
-    before = [(b, b.detach().clone()) for m in modules if m.training for b in m.buffers(recurse=False)]
+    training = [m for m in modules if getattr(m, "training", False)]  # which a frozen script does not have
+    before = [(b, b.detach().clone()) for m in training for b in m.buffers(recurse=False)]
     try:
         yield
     finally:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, Protocol
+from collections.abc import Callable, Iterable
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 Account = Literal["bias", "stabilizer", "unruled"]
 """Where relevance that no input gets is booked."""
+
+
+class Messages(NamedTuple):
+    r"""Relevance messages :math:`R_{i←j} = \text{inputs}_i\, \text{weight}_{ij}\, \text{outputs}_j`."""
+
+    inputs: Tensor
+    outputs: Tensor
+    weight: Tensor
 
 
 class LinearLayer(Protocol):
@@ -39,4 +47,14 @@ class LinearLayer(Protocol):
     def pull_back(self, values: Tensor) -> Tensor: ...
     def transpose_all(self, values: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, ...]: ...
     def expand_input(self, value: float | Tensor) -> Tensor: ...
-    def absorb(self, account: Account, amount: Callable[[], Tensor]) -> None: ...
+    def absorb(self, account: Account, amount: Callable[[], Tensor]) -> None:
+        """Book what no input gets; ``amount`` is asked for only where someone wants to know."""
+        ...
+
+    def absorb_in_bias(self, factor: Callable[[Tensor], Tensor]) -> None:
+        """Book ``factor(bias) * bias``, in the shape of ``z``, where there is a bias."""
+        ...
+
+    def credit(self, messages: Callable[[], Iterable[Messages]]) -> None:
+        """Tell what goes through each weight: the sum of ``messages``; asked for as in :meth:`absorb`."""
+        ...

@@ -35,7 +35,7 @@ from torch import Tensor
 
 from .blocks import blocks
 from .errors import RuleError
-from .linear_layer import LinearLayer
+from .linear_layer import LinearLayer, Messages
 from .splitting import like, sums_by_sign, to_contributions
 
 __all__ = [
@@ -153,22 +153,18 @@ class Rule:
             torch.mul(c_, z.clamp(min=0) if share.side > 0 and not layer.rectified else z, out=t)
             t.div_(denominator)
         g = total
-        layer.absorb("bias", lambda: g * bias if bias is not None else torch.zeros_like(g))
+        layer.absorb_in_bias(lambda b: g * torch.where(b > 0, g.new_tensor(share.positive), share.negative))
         layer.absorb("stabilizer", lambda: c * layer.z - g * layer.forward(layer.x, weight, bias))
+        layer.credit(lambda: [Messages(layer.x, g, weight)])
         return layer.transpose(g, weight)
 
     def _book(self, layer: LinearLayer, c: Tensor, to_positive: Tensor, to_negative: Tensor) -> None:
-        def bias_part() -> Tensor:
-            if layer.bias is None:
-                return torch.zeros_like(c)
-            return to_positive * layer.bias.clamp(min=0) + to_negative * layer.bias.clamp(max=0)
-
         def lost() -> Tensor:
             sums = sums_by_sign(layer, exact=True)
             negative = layer.z - sums.positive if sums.negative is None else sums.negative
             return c * layer.z - to_positive * sums.positive - to_negative * negative
 
-        layer.absorb("bias", bias_part)
+        layer.absorb_in_bias(lambda b: torch.where(b > 0, to_positive, to_negative))
         layer.absorb("stabilizer", lost)
 
 
@@ -204,9 +200,9 @@ class Epsilon(Rule):
             else:
                 size = z_.abs()
                 torch.mul(c_, size.div_(size + self.epsilon) if self.epsilon else 1, out=k)
-        if (bias := layer.bias) is not None:
-            layer.absorb("bias", lambda: kept * bias)
+        layer.absorb_in_bias(lambda b: kept)
         layer.absorb("stabilizer", lambda: (c - kept) * z)
+        layer.credit(lambda: [Messages(layer.x, kept, layer.weight)])
         return layer.pull_back(kept)
 
 
@@ -299,6 +295,7 @@ class _Spreading(Rule):
         denominator = stabilize(total, self.stabilizer)
         g = c * layer.z / denominator
         layer.absorb("stabilizer", lambda: g * (denominator - total))
+        layer.credit(lambda: [Messages(layer.expand_input(1.0), g, weight)])
         return self.send(layer, g)
 
     def send(self, layer: LinearLayer, values: Tensor) -> Tensor:
@@ -381,6 +378,9 @@ class ZBox(Rule):
         for c_, z, t in blocks(like(c, g), like(layer.z, g), g):
             t.copy_(c_ * z / stabilize(t, self.stabilizer))
         layer.absorb("stabilizer", lambda: c * layer.z - g * (layer.z - shift))
+        layer.credit(
+            lambda: [Messages(x, g, weight), Messages(low, -g, positive), Messages(high, -g, negative)],
+        )
         to_x, to_low, to_high = layer.transpose_all(g, (weight, positive, negative))
         return (x * to_x).addcmul_(low, to_low, value=-1).addcmul_(high, to_high, value=-1)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .blocks import blocks
-from .linear_layer import LinearLayer
+from .linear_layer import LinearLayer, Messages
 
 
 class Sums(NamedTuple):
@@ -68,6 +68,7 @@ def _differ_in_few_digits(a: Tensor, b: Tensor) -> bool:
 def to_contributions(layer: LinearLayer, factors: list[Tensor], *, exact: bool) -> Tensor:
     r""":math:`\sum_j [(x_i w_{ij})^+ u^+_j + (x_i w_{ij})^- u^-_j] / x_i` for ``factors`` :math:`[u^-, u^+]`."""
     x, w_plus, w_minus = layer.x, layer.positive_weight, layer.negative_weight
+    layer.credit(lambda: _messages(layer, *factors))
     if layer.nonnegative_input:
         above = layer.transpose(factors.pop(), w_plus)
         return above.add_(layer.transpose(factors.pop(), w_minus))
@@ -84,3 +85,9 @@ def to_contributions(layer: LinearLayer, factors: list[Tensor], *, exact: bool) 
     for p, a, x_ in blocks(plain, like(absolute, plain), like(x, plain)):
         p.addcmul_(a, x_.sign())
     return plain
+
+
+def _messages(layer: LinearLayer, down: Tensor, up: Tensor) -> list[Messages]:
+    """The terms of :func:`to_contributions`, :math:`x w (u^+ + u^-) / 2 + |x w| (u^+ - u^-) / 2`."""
+    x, weight = layer.x, layer.weight
+    return [Messages(x, (up + down) / 2, weight), Messages(x.abs(), (up - down) / 2, weight.abs())]

@@ -6,6 +6,7 @@ The explained output is the logit: a final softmax, log-softmax or sigmoid is st
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +115,39 @@ def normalized(target: Any) -> Target:
             f"target={target!r}: expected None, a class index, a tensor of class indices (N,), a float tensor shaped "
             "like the output, or a callable."
         ) from None
+
+
+def repeated(fixed: Target, copies: int) -> Target:
+    """A target that :func:`start` fixed, for several copies of the batch one after the other.
+
+    A callable sees the output of one copy at a time, as it did when it was fixed.
+    """
+    if copies == 1:
+        return fixed
+    if isinstance(fixed, Tensor):
+        return fixed.repeat(copies)
+    if not callable(fixed):
+        return fixed
+
+    def each(output: Any) -> Tensor:
+        return torch.cat([fixed(_copy_of(output, i, copies)) for i in range(copies)])
+
+    return each
+
+
+def _copy_of(output: Any, i: int, copies: int) -> Any:
+    """The rows of an output that belong to one of several copies of the batch."""
+    if isinstance(output, Tensor):
+        return output.chunk(copies)[i] if output.ndim else output
+    if isinstance(output, tuple | list):
+        items = [_copy_of(o, i, copies) for o in output]
+        return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
+    if isinstance(output, Mapping):
+        part: Any = copy(output)
+        for key, value in output.items():
+            part[key] = _copy_of(value, i, copies)
+        return part
+    return output
 
 
 def _finite(begin: Start) -> Start:

@@ -739,7 +739,7 @@ ERRORS = {
     "layer": (NET, A, {"layers": ["0", "fc"]}, sx.InputError, r"layers=\['fc'\]: no module of that name"),
     "layer of a function": (two, (A, B), {"layers": ["fc"]}, sx.InputError, r"layers=\['fc'\]: no module"),
     "a sum over the batch": (lambda a: NET(a).sum(0), A, {"ledger": True, "target": 0}, sx.SciExplainError, "sample"),
-    "method": (NET, A, {"method": "lpr"}, sx.RuleError, "No method 'lpr'; there are lrp, gradient"),
+    "method": (NET, A, {"method": "lpr"}, sx.RuleError, "No method 'lpr'; there are lrp, deeplift, deepshap, gradient"),
     "option": (NET, A, {"gamma": 1}, sx.RuleError, "has no option gamma"),
     "option of another method": (
         NET, A, {"method": "smoothgrad", "steps": 5}, sx.RuleError,

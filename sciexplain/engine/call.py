@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ..linear_layer import Account
 from . import tags
+from .gates import Hint
+from .signatures import place
 
 if TYPE_CHECKING:
     from .mode import LRP
@@ -33,6 +35,7 @@ class Call:
     treatment: str = "gradient"
     stage: int = tags.SHALLOW
     gate: bool = False
+    hint: Hint | None = None
     squash: bool = False
     remainder: Account | None = None
     layer: Any = None
@@ -42,29 +45,38 @@ class Call:
         return self.func(*self.args, **self.kwargs)
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
+        """The argument called ``name``, wherever this spelling of the operation has it; else the one at ``position``."""
         if name in self.kwargs:
             return self.kwargs[name]
-        return self.args[position] if len(self.args) > position else default
+        position, name = place(self.func, name, position)
+        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
 
     def replace(self, change: Callable[[Tensor], Tensor], only: Callable[[Tensor], bool] = lambda t: True) -> None:
         """Put ``change(t)`` in the place of every active argument ``t`` that ``only`` accepts."""
         replaced = {id(t): change(t) for t in self.active if only(t)}
-        self.args = _swap(self.args, replaced)
-        self.kwargs = _swap(self.kwargs, replaced)
+        if not replaced:
+            return
+        self.args = swapped(self.args, replaced)
+        self.kwargs = swapped(self.kwargs, replaced)
         self.active = [replaced.get(id(t), t) for t in self.active]
 
     def is_active(self, value: object) -> bool:
         return isinstance(value, Tensor) and any(value is t for t in self.active)
 
 
-def _swap(value: Any, replaced: dict[int, Tensor]) -> Any:
+_SEQUENCES = (tuple, list)
+_CONTAINERS = (tuple, list, dict)
+
+
+def swapped(value: Any, replaced: dict[int, Tensor]) -> Any:
+    """Nested arguments with tensors replaced, by identity."""
     if isinstance(value, Tensor):
         return replaced.get(id(value), value)
-    if isinstance(value, tuple | list):
-        items = [_swap(v, replaced) for v in value]
+    if isinstance(value, _SEQUENCES):
+        items = [swapped(v, replaced) for v in value]
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     if isinstance(value, dict):
-        return {k: _swap(v, replaced) for k, v in value.items()}
+        return {k: swapped(v, replaced) for k, v in value.items()}
     return value
 
 
@@ -72,11 +84,11 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
     """All tensors in nested tuples, lists and dicts."""
     if isinstance(value, Tensor):
         yield value
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from tensors_in(item)
-    elif isinstance(value, dict):
-        for item in value.values():
+        return
+    for item in value if isinstance(value, _SEQUENCES) else value.values() if isinstance(value, dict) else ():
+        if isinstance(item, Tensor):
+            yield item
+        elif isinstance(item, _CONTAINERS):
             yield from tensors_in(item)
 
 
@@ -105,5 +117,10 @@ class Local(torch.autograd.Function):
 
 
 def local(x: Tensor, value: Tensor, slope: Callable[[Tensor], Tensor]) -> Tensor:
-    result: Tensor = Local.apply(x, slope, [value])
+    result: Tensor = Local.apply(x, slope, [on_its_own(value)])
     return result
+
+
+def on_its_own(value: Tensor) -> Tensor:
+    """The same memory, not as a view: what a custom Function returns may be changed in place only then."""
+    return torch.ops.aten._unsafe_view(value, value.shape) if value._is_view() else value

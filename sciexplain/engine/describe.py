@@ -11,6 +11,7 @@ import torch
 from ..inputs import Inputs, buffers_restored
 from . import tags
 from .mode import LRP, DescribedOperation
+from .programs import original
 
 if TYPE_CHECKING:
     from ..composites import Composite
@@ -30,7 +31,7 @@ class Description:
 
 def describe(composite: Composite, model: Callable[..., Any], inputs: Any) -> Description:
     """See :meth:`sciexplain.Composite.describe`."""
-    given = Inputs.of(inputs)
+    model, given = original(model), Inputs.of(inputs)
     leaves = given.leaves()
     integers = {k: v.detach() for k, v in given.tensors() if k not in leaves}
     engine = LRP(composite, on_unknown="gradient", roots=leaves.values(), trace=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..linear_layer import Account
+from ..linear_layer import Account, Messages
 from ..rules import Rule
 from . import tags
+from .call import on_its_own
 from .keep import Kept
 from .ledger import Row
-from .maps import Convolution, Dense, Diagonal, LinearMap
+from .maps import Contraction, Convolution, Dense, Diagonal, LinearMap, weight_gradient
+from .precision import fitting, without_autocast
 
 if TYPE_CHECKING:
     from .mode import LRP
@@ -43,6 +45,11 @@ class Layer:
     bias: Tensor | None
     kept_x: Kept | None
     dtype: torch.dtype
+    """That the rule computes in."""
+    parameter: Tensor | None = None
+    """In the shape of the weight: what is credited for it."""
+    bias_credits: tuple[Callable[[Tensor], None], ...] = ()
+    """Each credits the parameters of one part of the bias with what ``factor * bias`` is to them."""
     takes_bias: bool = False
     """Without a bias of its own: a constant added next becomes one."""
     input_scale: Tensor | None = None
@@ -80,10 +87,15 @@ class Layer:
     def negative_weight(self) -> Tensor:
         return self.weight.clamp(max=0)
 
-    @property
+    @cached_property
     def z(self) -> Tensor:
         assert self.kept_z is not None
-        return self.kept_z.get()
+        z = self.kept_z.get()
+        if z.dtype == self.dtype or self.kept_x is None:
+            return z.to(self.dtype)
+        # rounded to half precision, it is no longer the sum of its contributions
+        z = self.forward(self.x, self.weight, self.bias)
+        return z.clamp_(min=0) if self.rectified else z
 
     @property
     def x(self) -> Tensor:
@@ -142,20 +154,58 @@ class Layer:
         if self.row is not None:
             self.row.absorb(account, amount())
 
-    def behind_affine(self, scale: Tensor, shift: Tensor, column: tuple[int, ...]) -> Layer:
+    def absorb_in_bias(self, factor: Callable[[Tensor], Tensor]) -> None:
+        bias = self.bias
+        if bias is None:
+            return
+        self.absorb("bias", lambda: factor(bias) * bias)
+        for credit in self.bias_credits:
+            credit(factor(bias))
+
+    def credit(self, messages: Callable[[], Iterable[Messages]]) -> None:
+        credits = self.lrp.credits
+        if credits is None or self.parameter is None:
+            return
+        for inputs, outputs, weight in messages():
+            gradient = weight_gradient(self.map, inputs.expand(self.port.shape), outputs, weight)
+            credits.add(self.parameter, weight * gradient)
+
+    def credits_bias(self, bias: Tensor, factor: float | Tensor = 1.0) -> tuple[Callable[[Tensor], None], ...]:
+        """For ``bias * factor`` as a part of this layer's bias."""
+        credits = self.lrp.credits
+        if credits is None:
+            return ()
+        return (lambda f: credits.add(bias, bias * (f * factor).sum_to_size(bias.shape)),)
+
+    def behind_affine(
+        self, scale: Tensor, shift: Tensor, column: tuple[int, ...], parameter: Tensor | None = None
+    ) -> Layer:
         """This layer followed by ``scale * z + shift``, per output channel, as one layer.
 
-        ``column`` is the shape in which a value per channel broadcasts to ``z``.
+        ``column`` is the shape in which a value per channel broadcasts to ``z``; ``parameter`` is the learned part of
+        the shift.
         """
-        bias = shift.reshape(column)
+        bias, factor = shift.reshape(column), scale.reshape(column)
         if self.bias is not None:
-            bias = self.bias * scale.reshape(column) + bias
+            bias = self.bias * factor + bias
+        credits = tuple(_scaled(credit, factor) for credit in self.bias_credits)
+        if parameter is not None:
+            credits += self.credits_bias(parameter.reshape(column))
         return self._copy(
-            output_scale=scale if self.output_scale is None else self.output_scale * scale, bias=bias, takes_bias=False
+            output_scale=scale if self.output_scale is None else self.output_scale * scale,
+            bias=bias,
+            bias_credits=credits,
+            takes_bias=False,
         )
 
-    def with_bias(self, bias: Tensor) -> Layer:
-        return self._copy(bias=bias if self.bias is None else self.bias + bias, takes_bias=False)
+    def with_bias(self, bias: Tensor, sign: float) -> Layer:
+        """This layer followed by ``z + sign * bias``."""
+        signed = (bias * sign).to(self.dtype)
+        return self._copy(
+            bias=signed if self.bias is None else self.bias + signed,
+            bias_credits=self.bias_credits + self.credits_bias(bias, sign),
+            takes_bias=False,
+        )
 
     def rectify(self) -> Layer:
         return self._copy(rectified=True)
@@ -165,7 +215,7 @@ class Layer:
 
     def emit(self, value: Tensor) -> Tensor:
         """The layer's output ``value``, joined to the graph so that the rule applies."""
-        output: Tensor = _Emit.apply(self.port, self, [value])
+        output: Tensor = _Emit.apply(self.port, self, [on_its_own(value)])
         self.kept_z = self.lrp.keeper.keep(output)
         for capture in self.captures:
             capture.watch(output)
@@ -180,10 +230,15 @@ class Layer:
         return output
 
     def propagate(self, c: Tensor) -> Tensor:
-        rule, relevance_wanted = self.rule, self.lrp.yields_relevance and self.stage == tags.RAW
-        result = rule.propagate(self, c.to(self.dtype))
-        for name in ("weight", "positive_weight", "negative_weight"):  # they live only as long as they are used
+        with without_autocast(c.device):
+            result = self._propagated(c.to(self.dtype))
+        for name in ("weight", "positive_weight", "negative_weight", "z"):  # they live only as long as they are used
             self.__dict__.pop(name, None)
+        return fitting(result, self.port.dtype)
+
+    def _propagated(self, c: Tensor) -> Tensor:
+        rule, relevance_wanted = self.rule, self.lrp.yields_relevance and self.stage == tags.RAW
+        result = rule.propagate(self, c)
         if rule.yields_relevance and not relevance_wanted:
             x = self.x
             quotient = torch.where(x == 0, torch.zeros_like(result), result / x)
@@ -192,6 +247,10 @@ class Layer:
         if relevance_wanted and not rule.yields_relevance:
             return result * self.x
         return result
+
+
+def _scaled(credit: Callable[[Tensor], None], scale: Tensor) -> Callable[[Tensor], None]:
+    return lambda factor: credit(factor * scale)
 
 
 def _propagated(ctx: Any, c: Tensor | None) -> Tensor | None:
@@ -253,6 +312,18 @@ def layer_of(tensor: Tensor) -> Layer | None:
     node = tags.producer(tensor)
     layer: Layer | None = getattr(node, "layer", None)  # the context of an _Emit is its node
     return None if layer is None or layer.rectified else layer
+
+
+def layer_viewed(tensor: Tensor) -> Layer | None:
+    """The product with a matrix whose result this tensor is in another shape, with the same last dimension."""
+    node = tags.producer(tensor)
+    if node is None or not node.name().removesuffix("0").endswith("ViewBackward"):
+        return None
+    before = tags.origin(node.next_functions[0][0])
+    layer: Layer | None = getattr(before, "layer", None)
+    if layer is None or layer.rectified or not isinstance(layer.map, Dense | Contraction):
+        return None
+    return layer if layer.z.shape[-1:] == tensor.shape[-1:] else None
 
 
 def is_lone_batch_norm(layer: Layer) -> bool:

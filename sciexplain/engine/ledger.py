@@ -38,6 +38,9 @@ class Row:
         if self.remainder is not None:
             self.absorbed[self.remainder] += self.received - self.passed - sum(self.absorbed.values())
 
+    def add(self, side: Literal["received", "passed"], relevance: Tensor) -> None:
+        setattr(self, side, getattr(self, side) + relevance.sum(dtype=torch.float64).item())
+
     def measure(self, tensor: Tensor, side: Literal["received", "passed"], carries_relevance: bool) -> None:
         """Add the relevance at ``tensor`` to one side of the row when the backward pass comes by."""
         values = tensor.detach().clone()
@@ -46,7 +49,7 @@ class Row:
             if c is None:
                 return
             relevance = c if carries_relevance else torch.where(c == 0, 0.0, values.to(torch.float64) * c)
-            setattr(self, side, getattr(self, side) + relevance.sum(dtype=torch.float64).item())
+            self.add(side, relevance)
 
         tensor.register_hook(add)
 

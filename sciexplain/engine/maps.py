@@ -26,6 +26,15 @@ class LinearMap(Protocol):
         ...
 
 
+def weight_gradient(linear_map: LinearMap, x: Tensor, values: Tensor, weight: Tensor) -> Tensor:
+    r""":math:`\sum x_i\, \text{values}_j` for every weight, over all places where it is used."""
+    with torch.enable_grad():
+        leaf = torch.zeros_like(weight, requires_grad=True)
+        z = linear_map.forward(x, leaf)
+    (result,) = torch.autograd.grad(z, leaf, values)
+    return result
+
+
 def _as_input(value: float | Tensor, like: Tensor, shape: torch.Size, channel: int) -> Tensor:
     tensor = torch.as_tensor(value, dtype=like.dtype, device=like.device)
     if tensor.ndim == 1 and tensor.numel() > 1:

@@ -6,33 +6,27 @@ Only tensors that depend on the explained input are *active*: parameters enter e
 
 from __future__ import annotations
 
-import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch import Tensor
 
 from .. import composites
 from ..composites import Composite
-from ..errors import ModelError, RuleError, UnknownOperationError
-from . import names, tags
-from .call import Call, local, tensors_in, with_slope
+from ..errors import RuleError
+from . import gates, names, tags
+from .base import Engine, OnUnknown
+from .call import Call, local, swapped, tensors_in, with_slope
 from .capture import Captures
-from .handlers import HANDLERS, WRITTEN_OUT
+from .credit import Credits
+from .handlers import FUSED, HANDLERS, WRITTEN_OUT
 from .handlers.product import bias_target
-from .keep import Keeper
 from .layer import layer_of
 from .ledger import Row
-from .modules import ModuleStack
 from .operation import ORDINARY, functional, opened, operation
 from .tokens import Tokens
-
-OnUnknown = Literal["warn", "error", "gradient"]
 
 
 class DescribedOperation(NamedTuple):
@@ -45,15 +39,7 @@ class DescribedOperation(NamedTuple):
     treatment: str
 
 
-class UnknownOperation(NamedTuple):
-    """An operation without a rule that active tensors went through; torch's gradient was used."""
-
-    operation: str
-    module: str
-    count: int  # type: ignore[assignment]  # tuple.count is not missed
-
-
-class LRP(TorchFunctionMode):
+class LRP(Engine):
     """The engine as a context: inside it, gradients are relevance over activation.
 
     Parameters
@@ -93,100 +79,19 @@ class LRP(TorchFunctionMode):
         layers: Sequence[str] = (),
         roots: Iterable[Tensor] | None = None,
         trace: bool = False,
+        credits: Credits | None = None,
     ) -> None:
-        super().__init__()
-        if on_unknown not in ("warn", "error", "gradient"):
-            raise RuleError(f'on_unknown={on_unknown!r}: expected "warn", "error" or "gradient".')
         self.composite = composites.get(composite) if isinstance(composite, str) else composite
         if not isinstance(self.composite, Composite):
             raise RuleError(f"composite={composite!r}: expected a Composite or the name of a preset.")
-        self.on_unknown = on_unknown
         self.yields_relevance = self.composite.yields_relevance
-        self.keeper = Keeper()
+        self.captures = Captures(layers, self.yields_relevance)
+        super().__init__(on_unknown, roots, self.captures.on_output if layers else None)
         self.layer_count = 0
         self.rows: list[Row] | None = [] if ledger else None
         self.trace: list[tuple[str, str, tuple[int, ...], str, Any]] | None = [] if trace else None
-        self.captures = Captures(layers, self.yields_relevance)
-        self.modules = ModuleStack(self.captures.on_output if layers else None)
         self.tokens = Tokens()
-        self._roots = None if roots is None else {id(t) for t in roots}
-        self._unknown: Counter[tuple[str, str]] = Counter()
-        self._warned: set[tuple[str, str]] = set()
-        self._depth = 0
-        self._suspended = 0
-
-    # -- the context ---------------------------------------------------------------------------------------------
-
-    def __enter__(self) -> LRP:
-        if self._depth == 0:
-            if torch.is_inference_mode_enabled():
-                raise ModelError(
-                    "sx.LRP needs autograd, which torch.inference_mode() turns off; leave it, or use sx.explain."
-                )
-            self.modules.__enter__()
-            self._others = engines_suspended()
-            self._others.__enter__()
-        self._depth += 1
-        super().__enter__()
-        return self
-
-    def __exit__(self, exc_type: Any, exc: Any, traceback: Any) -> None:
-        super().__exit__(exc_type, exc, traceback)
-        self._depth -= 1
-        if self._depth == 0:
-            self.modules.__exit__()
-            self._others.__exit__(None, None, None)
-            if exc_type is None:
-                self.report_unknown()
-
-    # -- operations without a rule ---------------------------------------------------------------------------------
-
-    @property
-    def unknown(self) -> list[UnknownOperation]:
-        return [UnknownOperation(op, module, n) for (op, module), n in self._unknown.items()]
-
-    def note_unknown(self, operation: str, module: str | None = None) -> None:
-        module = self.modules.name if module is None else module
-        self._unknown[operation, module] += 1
-        if self.on_unknown == "error":
-            where = f" in module {module!r}" if module else ""
-            raise UnknownOperationError(
-                f"The operation {operation!r}{where} has no propagation rule. "
-                'Pass on_unknown="gradient" to use its gradient, or "warn" to be told.'
-            )
-
-    def report_unknown(self) -> None:
-        new = [key for key in self._unknown if key not in self._warned]
-        self._warned.update(new)
-        if new and self.on_unknown == "warn":
-            listing = ", ".join(f"{op} ({module or 'model'}, {self._unknown[op, module]}×)" for op, module in new)
-            warnings.warn(
-                f"Operations without a propagation rule, for which the gradient was used: {listing}. "
-                "Relevance may not be conserved there; the ledger tells how much.",
-                stacklevel=3,
-            )
-
-    def find_hidden(self, outputs: Iterable[Tensor]) -> None:
-        """Name the operations in the graph of ``outputs`` that never came by: scripts, custom Functions, extensions."""
-        stack, seen = [t.grad_fn for t in outputs], set()
-        while stack:
-            node = stack.pop()
-            if node is None or node in seen:
-                continue
-            seen.add(node)
-            if not (tags.is_tagged(node) or _is_transparent(node)):
-                self.note_unknown(f"hidden {node.name().removesuffix('Backward0').removesuffix('Backward')}", "")
-            stack.extend(n for n, _ in node.next_functions)
-
-    def note_training(self, operation: str) -> None:
-        """Explained is the model as it predicts: dropout off, BatchNorm by its running statistics."""
-        if ("training", operation) not in self._warned:
-            self._warned.add(("training", operation))
-            warnings.warn(
-                f"The model is in training mode ({operation}); explained as in evaluation mode. "
-                "Call model.eval() first.",
-                stacklevel=3,
-            )
+        self.credits = credits
 
     # -- operations ------------------------------------------------------------------------------------------------
 
@@ -211,29 +116,26 @@ class LRP(TorchFunctionMode):
                 self.note_unknown(f"{name} under no_grad")
             return result
         if not active:
-            return self.tokens.follow(self, func, name, args, kwargs)
-        if (written_out := WRITTEN_OUT.get(name)) is not None or (written_out := opened(func, name)) is not None:
+            result = self.tokens.follow(self, func, name, args, kwargs)
+            if self.credits is not None:
+                self.credits.made(self, func, name, args, kwargs, result)
+            return result
+        written_out = self._written_out(func, name, inplace)
+        if written_out is not None and not (name in FUSED and FUSED[name](self, args, kwargs)):
             with self:
-                return written_out(*args, **kwargs)
+                if not inplace:
+                    return written_out(*args, **kwargs)
+                args_before, kwargs_before = swapped((args, kwargs), {id(args[0]): args[0].clone()})
+                return args[0].copy_(written_out(*args_before, **kwargs_before))
         call = Call(self, func, name, args, kwargs, active)
         if inplace:
             return self._in_place(call)
         return self._out_of_place(call)
 
-    def _without_parameters(self, value: Any) -> Any:
-        if isinstance(value, Tensor):
-            if value.is_inference():  # autograd cannot keep it
-                return value.clone()
-            foreign = value.is_leaf and value.requires_grad and self._is_foreign(value)
-            return value.detach() if foreign else value
-        if type(value) in (tuple, list):
-            return type(value)([self._without_parameters(v) for v in value])
-        if type(value) is dict:
-            return {k: self._without_parameters(v) for k, v in value.items()}
-        return value
-
-    def _is_foreign(self, leaf: Tensor) -> bool:
-        return isinstance(leaf, nn.Parameter) if self._roots is None else id(leaf) not in self._roots
+    def _written_out(self, func: Callable[..., Any], name: str, inplace: bool) -> Callable[..., Any] | None:
+        if inplace and name in ORDINARY:
+            return None
+        return WRITTEN_OUT.get(name) or opened(func, name)
 
     def _in_place(self, call: Call) -> Any:
         target: Tensor = call.argument(0, "input", call.kwargs.get("self"))
@@ -255,14 +157,17 @@ class LRP(TorchFunctionMode):
         own_slope = call.name in names.AFFINE and (
             bias_target(call) is not None or any(self.carries_relevance(t) for t in call.active)
         )
-        if self.rows is None and call.name in ORDINARY and not own_slope:
+        if self.rows is None and self.credits is None and call.name in ORDINARY and not own_slope:
             call.native = True
             self.keeper.before_change(target)
             result = self._apply(call)
         else:
             call.func, call.args, call.kwargs = functional(call)
             # what torch keeps for its own backward pass must not be the memory that is about to be overwritten
-            call.replace(_copied, only=lambda t: t is target)
+            if target.requires_grad:
+                call.replace(_copied, only=lambda t: t is target)
+            else:
+                call.args = tuple(a.clone() if a is target else a for a in call.args)
             out_of_place = self._out_of_place(call)
             self.keeper.before_change(target)
             target.copy_(out_of_place)
@@ -323,7 +228,7 @@ class LRP(TorchFunctionMode):
         handler = None if call.native else HANDLERS.get(name)
         if name in names.MOVEMENT and handler is None:
             call.treatment, call.stage = "moves", stage
-            call.gate = all(tag.gate for tag in inputs)
+            call.gate, call.hint = gates.together(inputs)
             if stage > tags.RAW:
                 call.replace(self.entering, only=self.carries_relevance)
             result = call.run()
@@ -334,11 +239,12 @@ class LRP(TorchFunctionMode):
             result = handler(call)
             call.stage = max(call.stage, stage)
             if call.squash:
-                logits, squash = source, "sigmoid" if name == "special_expit" else name
+                logits, squash = source, name
             elif name in names.DROPOUT:
                 logits, squash = inputs[0].logits, inputs[0].squash
         elif name in ORDINARY:
             call.stage = max(call.stage, stage)
+            call.gate, call.hint = gates.together(inputs)
             call.replace(self.entering, only=self.carries_relevance)
             result = call.run()
         else:
@@ -347,13 +253,17 @@ class LRP(TorchFunctionMode):
             result = call.run()
             if any(t.requires_grad for t in tensors_in(result)):
                 self.note_unknown(name)
+        if name in names.PICKING and len(inputs) == 1:
+            call.gate, call.hint = gates.picked(inputs[0], name, call.gate, call.hint)
         if name in names.ADDS_CONSTANTS and call.remainder is None and call.layer is None:
             call.remainder = "bias"
         for layer in consumed:
             layer.uses += 1
         for tensor in tensors_in(result):
             if tensor.requires_grad:
-                tags.put(tensor, tags.Tag(call.stage, call.gate, logits, squash), call.active)
+                tags.put(tensor, tags.Tag(call.stage, call.gate, call.hint, logits, squash), call.active)
+        if self.credits is not None and call.layer is None:
+            self.credits.used(call, result)
         self._note_trace(call, result)
         return result
 
@@ -386,40 +296,6 @@ class LRP(TorchFunctionMode):
             return
         shape = next((tuple(t.shape) for t in tensors_in(result)), ())
         self.trace.append((self.modules.name, call.name, shape, call.treatment, call.layer))
-
-
-@contextmanager
-def engines_suspended() -> Iterator[None]:
-    """Engines already at work in this thread see nothing of what an explanation inside them does."""
-    engines = [m for m in _get_current_function_mode_stack() if isinstance(m, LRP)]
-    for engine in engines:
-        engine._suspended += 1
-    try:
-        yield
-    finally:
-        for engine in engines:
-            engine._suspended -= 1
-
-
-_TRANSPARENT = (
-    "AccumulateGrad",
-    "AsStrided",
-    "View",
-    "Alias",
-    "CopySlices",
-    "CopyBackwards",
-    "Slice",
-    "Select",
-    "Detach",
-    "Clone",
-    "ToCopy",
-    "_Port",
-)
-
-
-def _is_transparent(node: Any) -> bool:
-    """Nodes that autograd itself puts between others (regenerated views, copies), or the engine does."""
-    return any(word in node.name() for word in _TRANSPARENT)
 
 
 def _copied(tensor: Tensor) -> Tensor:

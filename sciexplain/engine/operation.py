@@ -20,19 +20,26 @@ ORDINARY = names.MOVEMENT | names.AFFINE | names.LINEAR | names.HOMOGENEOUS
 
 def operation(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, bool]:
     """The operation's plain name, and whether this call changes its first argument."""
+    name, inplace, flag = _described(func)
+    if flag is None:
+        return name, inplace
+    return name, bool(kwargs.get("inplace", args[flag] if len(args) > flag else False))
+
+
+@functools.cache
+def _described(func: Any) -> tuple[str, bool, int | None]:
+    """Plain name, whether it always works in place, and where the flag stands that says so."""
     name = getattr(func, "__name__", str(func))
     if name == "__get__":  # a property: a view such as x.T, or bookkeeping such as x.shape
         name = func.__self__.__name__
-        return (name if name in names.MOVEMENT else "shape"), False
+        return (name if name in names.MOVEMENT or name in names.LINEAR else "shape"), False, None
     name = name.split(".")[0]
-    if name.endswith("_") and not name.endswith("__"):
-        return name[:-1], True
     if name == "__setitem__":
-        return name, True
-    position = _inplace_position(func)
-    if position is not None:
-        return name, bool(kwargs.get("inplace", args[position] if len(args) > position else False))
-    return name, False
+        return name, True, None
+    inplace = name.endswith("_") and not name.endswith("__")
+    if inplace:
+        name = name[:-1]
+    return names.ALIASES.get(name, name), inplace, _inplace_position(func)
 
 
 @functools.cache
@@ -49,8 +56,9 @@ def functional(call: Call) -> tuple[Callable[..., Any], tuple[Any, ...], dict[st
     if position is not None:
         args = tuple(a if i != position else False for i, a in enumerate(call.args))
         return call.func, args, {k: v for k, v in call.kwargs.items() if k != "inplace"}
+    name = getattr(call.func, "__name__", call.name).split(".")[0].removesuffix("_")
     for home in (torch.Tensor, torch, nn.functional):
-        func = getattr(home, call.name, None)
+        func = getattr(home, name, None)
         if func is not None and call.name not in ("__setitem__", "copy"):
             return func, call.args, call.kwargs
     change = call.func
@@ -63,11 +71,14 @@ def functional(call: Call) -> tuple[Callable[..., Any], tuple[Any, ...], dict[st
     return changed, call.args, call.kwargs
 
 
-@functools.cache
 def opened(func: Any, name: str) -> Callable[..., Any] | None:
-    """An unknown torch function written in Python, run as its source says: the operations inside come by."""
-    if name in HANDLERS or name in ORDINARY:
-        return None
+    """An unknown torch function written in Python, to run as its source says: the operations inside come by."""
+    return None if name in HANDLERS or name in ORDINARY else written_in_python(func)
+
+
+@functools.cache
+def written_in_python(func: Any) -> Callable[..., Any] | None:
+    """A torch function as its Python source says, deaf to function modes of its own."""
     if not isinstance(func, types.FunctionType) or not (func.__module__ or "").startswith("torch."):
         return None
     blind = {

@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
+from .gates import Hint
+
 _KEY = "sciexplain"
 
 RAW = 0
@@ -25,7 +27,9 @@ DEEP = 2
 class Tag:
     stage: int = DEEP
     gate: bool = False
-    """A weight in (0, 1) or a normalising statistic: constant when it multiplies a signal."""
+    """A positive weight or a normalising statistic: constant when it multiplies a signal."""
+    hint: Hint | None = None
+    """What may make it a gate later."""
     logits: Tensor | None = None
     """For the output of a softmax or sigmoid (rearranged or not): the same before it."""
     squash: str = ""
@@ -77,7 +81,11 @@ def put(tensor: Tensor, tag: Tag, inputs: Iterable[Tensor] = ()) -> None:
 
 def producer(tensor: Tensor) -> Any:
     """The autograd node that made the values of ``tensor``, looking through stand-ins."""
-    node: Any = tensor.grad_fn
+    return origin(tensor.grad_fn)
+
+
+def origin(node: Any) -> Any:
+    """The node that made the values which ``node`` stands for."""
     while node is not None and (tag := node.metadata.get(_KEY)) is not None and tag.made_by is not None:
         node = tag.made_by
     return node

@@ -7,7 +7,7 @@ relevance itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -37,7 +37,8 @@ def _rows_looked_up(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 class Tokens:
     """The shadows of integer tensors that come from the explained input."""
 
-    def __init__(self) -> None:
+    def __init__(self, join: Callable[[Tensor, Tensor], Tensor] | None = None) -> None:
+        self._join = join
         self._shadows: Any = WeakIdKeyDictionary()
         self.joined = False
         """Whether integers of the input became numbers."""
@@ -47,6 +48,10 @@ class Tokens:
         shadow = torch.zeros(tokens.shape, dtype=torch.float64, device=tokens.device, requires_grad=True)
         self._shadows[tokens] = shadow
         return shadow
+
+    def known(self, tensors: Iterable[Tensor]) -> bool:
+        """Whether any of ``tensors`` comes from the explained integers."""
+        return len(self._shadows) > 0 and any(t in self._shadows for t in tensors)
 
     def follow(
         self, lrp: LRP, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -94,12 +99,16 @@ class Tokens:
     def _joined(self, lrp: LRP, shadow: Tensor, value: Tensor) -> Tensor:
         """``value`` as an active tensor whose relevance, summed to the shape of ``shadow``, goes to the shadow."""
         self.joined = True
+        if self._join is not None:
+            return self._join(shadow, value)
         carries_relevance = lrp.yields_relevance
         kept = lrp.keeper.keep(value)
         extra = value.ndim - shadow.ndim
 
         def relevance(c: Tensor) -> Tensor:
             r = c if carries_relevance else c * kept.get()
+            if lrp.credits is not None:
+                lrp.credits.add(value, r)
             return (r.flatten(-extra).sum(-1) if extra else r).to(shadow.dtype)
 
         result = local(shadow, value.detach().view_as(value), relevance)

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from ..composites import Composite
 from ..engine import tags
+from ..engine.base import OnUnknown
 from ..engine.call import tensors_in
-from ..engine.mode import LRP, OnUnknown
+from ..engine.mode import LRP
 from ..errors import InputError
 from ..inputs import Inputs, buffers_restored
-from ..targets import Target, explained_output, start
+from ..targets import Start, Target, explained_output, start
 from .part import Part, gradients_to, integers_without_embedding
 
 
@@ -23,65 +24,96 @@ def lrp(
     inputs: Inputs,
     target: Target,
     *,
-    composite: Composite | str,
-    layers: Sequence[str],
-    ledger: bool,
-    on_unknown: OnUnknown,
+    composite: Composite | str | None = None,
+    layers: Sequence[str] = (),
+    ledger: bool = False,
+    on_unknown: OnUnknown = "warn",
 ) -> Part:
     """One forward pass inside the engine, one backward pass."""
-    leaves = inputs.leaves()
-    engine = LRP(composite, on_unknown=on_unknown, ledger=ledger, layers=layers, roots=leaves.values())
-    integers = {k: v.detach() for k, v in inputs.tensors() if k not in leaves and v.dtype != torch.bool}
-    shadows = {k: engine.tokens.add(v) for k, v in integers.items()}
-    # a model may change its input in place, which autograd forbids for leaves
-    copies = {k: tags.as_input(v.clone()) for k, v in leaves.items()}
-    with buffers_restored(model), engine:
-        try:
-            output = inputs.replaced({**copies, **integers}).call(model)
-        except RuntimeError as error:
-            if integers and not leaves and not engine.tokens.joined:
-                raise integers_without_embedding(integers) from error
-            raise
+    run = Propagation(inputs, composite, layers=layers, ledger=ledger, on_unknown=on_unknown)
+    return run.explained(model, target)
+
+
+class Propagation:
+    """A model's pass through the engine, and the relevance that flows back from it to the inputs.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    composite : Composite, str or None
+        None: ``"epsilon"``.
+    **options
+        Of :class:`~sciexplain.engine.LRP`.
+    """
+
+    def __init__(self, inputs: Inputs, composite: Composite | str | None = None, **options: Any) -> None:
+        self._inputs, self._leaves = inputs, inputs.leaves()
+        self.engine = LRP(composite or "epsilon", roots=self._leaves.values(), **options)
+        self._integers = {k: v.detach() for k, v in inputs.tensors() if k not in self._leaves and v.dtype != torch.bool}
+        self._shadows = {k: self.engine.tokens.add(v) for k, v in self._integers.items()}
+
+    def forward(self, model: Callable[..., Any], finish: Callable[[Any], Any] = lambda output: output) -> Any:
+        """The model's output, or what ``finish`` makes of it, in the engine as well."""
+        # a model may change its input in place, which autograd forbids for leaves
+        copies = {k: tags.as_input(v.clone()) for k, v in self._leaves.items()}
+        with buffers_restored(model), self.engine:
+            try:
+                output = self._inputs.replaced({**copies, **self._integers}).call(model)
+            except RuntimeError as error:
+                if self._integers and not self._leaves and not self.engine.tokens.joined:
+                    raise integers_without_embedding(self._integers) from error
+                raise
+            return finish(output)
+
+    def relevance(self, objective: Tensor, *, keep_graph: bool = False) -> dict[str, Tensor]:
+        """At every tensor of the inputs, of their shapes, in the dtype of ``objective`` for integers."""
+        roots = {**self._leaves, **self._shadows}
+        integers = {} if self._leaves else self._integers
+        gradients = gradients_to(objective, list(roots.values()), integers, keep_graph=keep_graph)
+        found = dict(zip(roots, gradients, strict=True))
+        relevance: dict[str, Tensor] = {}
+        for name, value in self._inputs.tensors():
+            c = found.get(name)
+            if c is None:
+                dtype = value.dtype if value.is_floating_point() else objective.dtype
+                relevance[name] = torch.zeros(value.shape, dtype=dtype, device=value.device)
+            elif name in self._shadows:
+                relevance[name] = c.to(objective.dtype)
+            else:
+                relevance[name] = c if self.engine.yields_relevance else value.detach() * c
+        return relevance
+
+    def explained(self, model: Callable[..., Any], target: Target) -> Part:
+        """Relevance for a target, with everything the engine has noted on the way."""
+        engine, samples = self.engine, self._inputs.batch_size
+
+        def begun(output: Any) -> tuple[Any, str | None, Start]:
+            logits, stepped_over = _stepped_over(output)
+            return logits, stepped_over, start(logits, target, samples)
+
         if callable(target):
-            explained, stepped_over = _stepped_over(output)
-            begin = start(explained, target, inputs.batch_size)
-            ends = [begin.objective]
-    if not callable(target):
-        explained, stepped_over = _stepped_over(explained_output(output))
-        begin = start(explained, target, inputs.batch_size)
-        ends = [explained]
-    engine.find_hidden(ends)
-    roots = {**leaves, **shadows}
-    gradients = gradients_to(begin.objective, list(roots.values()), {} if leaves else integers)
-    engine.report_unknown()
-    if missing := engine.captures.missing():
-        raise InputError(f"layers={missing}: no module of that name gave an output that depends on the input.")
-    relevance: dict[str, Tensor] = {}
-    found = dict(zip(roots, gradients, strict=True))
-    for name, value in inputs.tensors():
-        c = found.get(name)
-        if c is None:
-            like = value if value.is_floating_point() else begin.score
-            relevance[name] = torch.zeros(value.shape, dtype=like.dtype, device=value.device)
-        elif name in shadows:
-            relevance[name] = c.to(begin.score.dtype)
-        elif engine.yields_relevance:
-            relevance[name] = c
+            explained, stepped_over, begin = self.forward(model, begun)
+            engine.find_hidden([begin.objective])
         else:
-            relevance[name] = value.detach() * c
-    if engine.rows is not None:
-        for row in engine.rows:
-            row.close()
-    return Part(
-        relevance=relevance,
-        output=next(tensors_in(explained), begin.score).detach(),
-        target=begin.target,
-        score=begin.score,
-        layers={k: tuple(s.relevance for s in slots) for k, slots in engine.captures.slots.items()},
-        rows=engine.rows,
-        unknown=tuple(engine.unknown),
-        stepped_over=stepped_over,
-    )
+            explained, stepped_over, begin = begun(explained_output(self.forward(model)))
+            engine.find_hidden([explained])
+        relevance = self.relevance(begin.objective)
+        engine.report_unknown()
+        if missing := engine.captures.missing():
+            raise InputError(f"layers={missing}: no module of that name gave an output that depends on the input.")
+        if engine.rows is not None:
+            for row in engine.rows:
+                row.close()
+        return Part(
+            relevance=relevance,
+            output=next(tensors_in(explained), begin.score).detach(),
+            target=begin.target,
+            score=begin.score,
+            layers={k: tuple(s.relevance for s in slots) for k, slots in engine.captures.slots.items()},
+            rows=engine.rows,
+            unknown=tuple(engine.unknown),
+            stepped_over=stepped_over,
+        )
 
 
 def _stepped_over(output: Any) -> tuple[Any, str | None]:

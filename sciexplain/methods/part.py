@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ..engine.base import UnknownOperation
 from ..engine.ledger import Row
-from ..engine.mode import UnknownOperation
 from ..errors import InputError, ModelError
+from ..inputs import Inputs
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,24 @@ class Part:
     rows: list[Row] | None = None
     unknown: tuple[UnknownOperation, ...] = ()
     stepped_over: str | None = None
+    convergence_error: Tensor | None = None
 
 
-def gradients_to(objective: Tensor, inputs: Sequence[Tensor], integers: Mapping[str, Tensor]) -> list[Tensor | None]:
+def convergence_error(difference: Tensor, relevance: Mapping[str, Tensor], inputs: Inputs) -> Tensor | None:
+    """What completeness lacks, of each score: the difference from the baseline's score, less the sum of relevance.
+
+    None where samples share an input, so that it is nobody's own.
+    """
+    if len(difference) == 1:
+        return difference - torch.stack([r.sum() for r in relevance.values()]).sum()
+    if not all(inputs.is_batched(name) for name in relevance) or len(difference) != inputs.batch_size:
+        return None
+    return difference - torch.stack([r.flatten(1).sum(1) if r.ndim > 1 else r for r in relevance.values()]).sum(0)
+
+
+def gradients_to(
+    objective: Tensor, inputs: Sequence[Tensor], integers: Mapping[str, Tensor], *, keep_graph: bool = False
+) -> list[Tensor | None]:
     """The gradient of ``objective`` to each of ``inputs``, None where it does not depend on one.
 
     ``integers`` are the model's inputs where all are integer.
@@ -39,7 +55,7 @@ def gradients_to(objective: Tensor, inputs: Sequence[Tensor], integers: Mapping[
     """
     found: list[Tensor | None] = [None]
     if objective.requires_grad:
-        found = list(torch.autograd.grad(objective, list(inputs), allow_unused=True))
+        found = list(torch.autograd.grad(objective, list(inputs), allow_unused=True, retain_graph=keep_graph))
     if any(g is not None for g in found):
         return found
     if integers:

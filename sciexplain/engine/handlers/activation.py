@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...rules import Pass, stabilize
-from .. import names, tags
+from .. import gates, names, tags
 from ..call import Call, local
 from ..layer import layer_of
 
@@ -25,8 +26,8 @@ def secant(call: Call) -> Any:
     call.replace(lrp.entering, only=lrp.carries_relevance)
     (z,) = call.active
     call.treatment, call.remainder = "secant", "bias"
-    call.gate = call.name in names.GATES
-    call.squash = call.name in ("sigmoid", "special_expit")
+    call.squash = call.name == "sigmoid"
+    tag = tags.tag_of(z)
 
     def f(values: Tensor) -> Tensor:
         again = Call(lrp, call.func, call.name, call.args, call.kwargs, [z])
@@ -37,12 +38,16 @@ def secant(call: Call) -> Any:
     with torch.no_grad():
         values = z.detach()
         y = f(values)
+        call.gate, call.hint = gates.activated(tag, call.name, f, values)
     rule = lrp.composite.rule_for_module(lrp.modules.path)
     if isinstance(rule, Pass):
         call.treatment = str(rule)
         slope = y / stabilize(values, rule.stabilizer)
     else:
         slope = _secant_slope(f, values, y)
+    if isinstance(powers := call.hint, gates.Powers):
+        derivative = y if call.name == "exp" else y * math.log(2)
+        return local(z, y, lambda c: c * (derivative if powers.normalized else slope))
     return local(z, y, lambda c: c * slope)
 
 
@@ -82,7 +87,12 @@ def _relu(call: Call) -> Any:
 
 def _taylor(call: Call) -> Any:
     call.treatment, call.remainder = "first-order expansion", "bias"
-    call.gate = call.name in names.SOFTMAX and call.lrp.composite.attention == "constant"
+    hint = tags.tag_of(call.active[0]).hint
+    call.gate = call.name in names.SOFTMAX and (
+        call.lrp.composite.attention == "constant" or isinstance(hint, gates.Chosen)
+    )
+    if isinstance(hint, gates.Powers):  # the logarithm of summed exponentials
+        hint.normalized = True
     call.squash = call.name in ("softmax", "log_softmax")
     call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
     return call.run()

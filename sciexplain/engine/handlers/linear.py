@@ -9,16 +9,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...linear_layer import Messages
 from ...rules import ZBox
 from .. import tags
 from ..call import Call, with_slope
 from ..layer import Layer, is_lone_batch_norm, layer_of, port
 from ..maps import Contraction, Convolution, Dense, Diagonal, LinearMap
+from ..precision import fine_dtype, without_autocast
 from .signals import multiply, passed_on
 
 
-def as_layer(call: Call, x: Tensor, linear_map: LinearMap, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Run the call as the layer ``z = x ⋆ weight + bias`` with the rule its place and kind give it."""
+def as_layer(
+    call: Call,
+    x: Tensor,
+    linear_map: LinearMap,
+    weight: Tensor,
+    bias: Tensor | None,
+    learned: tuple[Tensor | None, Tensor | None] | None = None,
+) -> Tensor:
+    """Run the call as the layer ``z = x ⋆ weight + bias`` with the rule its place and kind give it.
+
+    ``learned`` are the parameters to credit for weight and bias, in their shapes, where they are not those themselves.
+    """
     lrp, stage = call.lrp, tags.tag_of(x).stage
     lone = isinstance(linear_map, Diagonal)
     first = stage < tags.DEEP and not lone
@@ -37,17 +49,21 @@ def as_layer(call: Call, x: Tensor, linear_map: LinearMap, weight: Tensor, bias:
         port=port(x),
         stage=stage,
         raw_weight=weight,
-        bias=None if bias is None else bias.to(value.dtype),
+        bias=None if bias is None else bias.to(fine_dtype(value.dtype)),
         kept_x=None,
         takes_bias=bias is None,
-        dtype=value.dtype,
+        dtype=fine_dtype(value.dtype),
     )
+    if lrp.credits is not None:
+        layer.parameter, learned_bias = (weight, bias) if learned is None else learned
+        if learned_bias is not None:
+            layer.bias_credits = layer.credits_bias(learned_bias)
     lrp.layer_count += 1
     if (fed := layer_of(x)) is not None and _can_take_in(layer, fed, x):
         layer = _behind_batch_norm(layer, fed)
     else:
         converts = stage == tags.RAW and lrp.yields_relevance  # c to relevance, or back: takes the input's values
-        if any(r.needs_input or r.yields_relevance != converts for r in layer.rules):
+        if lrp.credits is not None or any(r.needs_input or r.yields_relevance != converts for r in layer.rules):
             layer.kept_x = lrp.keeper.keep(x)
     for candidate in {rule, rule_if_last}:
         if isinstance(candidate, ZBox):
@@ -73,8 +89,12 @@ def _behind_batch_norm(layer: Layer, batch_norm: Layer) -> Layer:
     """
     shift = batch_norm.bias
     assert shift is not None
-    bias = layer.forward(layer.expand_input(shift.to(layer.dtype).reshape(-1)), layer.weight)
+    constant, weight = layer.expand_input(shift.to(layer.dtype).reshape(-1)), layer.weight
+    with without_autocast(weight.device):
+        bias = layer.forward(constant, weight)
     layer.bias = bias if layer.bias is None else bias + layer.bias
+    if layer.lrp.credits is not None:
+        layer.bias_credits += (_through(layer, batch_norm, constant, weight),)
     layer.input_scale = batch_norm.weight.to(layer.dtype).reshape(-1)
     del layer.weight  # was without the scale
     layer.port, layer.stage = batch_norm.port, batch_norm.stage
@@ -82,6 +102,17 @@ def _behind_batch_norm(layer: Layer, batch_norm: Layer) -> Layer:
     if layer.row is not None:
         layer.row.operation += f" + {layer.op}"
     return layer
+
+
+def _through(layer: Layer, batch_norm: Layer, constant: Tensor, weight: Tensor) -> Callable[[Tensor], None]:
+    """The BatchNorm's ``constant`` reaches the output through the layer's ``weight``: both are credited."""
+
+    def credit(factor: Tensor) -> None:
+        layer.credit(lambda: [Messages(constant, factor, weight)])
+        for further in batch_norm.bias_credits:
+            further(layer.transpose(factor, weight))
+
+    return credit
 
 
 def _dynamic(call: Call, *factors: Tensor) -> Any:
@@ -229,10 +260,10 @@ def _bilinear(call: Call) -> Any:
     if call.is_active(a) and call.is_active(b):
         call.remainder = "bias"
         return multiply(call, a, b)
-    if call.is_active(a):
-        x, effective = a, torch.einsum("kij,...j->...ki", weight, b)
-    else:
-        x, effective = b, torch.einsum("kij,...i->...kj", weight, a)
+    x, other, equation = (a, b, "kij,...j->...ki") if call.is_active(a) else (b, a, "kij,...i->...kj")
+    effective = torch.einsum(equation, weight, other)
+    if call.lrp.credits is not None:
+        call.lrp.credits.made(call.lrp, torch.einsum, call.name, (equation, weight, other), {}, effective)
     return as_layer(call, x, Contraction(lambda x, w: torch.einsum("...ki,...i->...k", w, x)), effective, bias)
 
 
@@ -250,15 +281,17 @@ def _batch_norm(call: Call) -> Any:
         call.func, call.args, call.kwargs = F.batch_norm, (x, mean, var, weight, bias, False, 0.0, eps), {}
     scale = torch.rsqrt(var + eps) if weight is None else weight * torch.rsqrt(var + eps)
     shift = -mean * scale if bias is None else bias - mean * scale
-    return affine_channels(call, x, scale, shift)
+    return affine_channels(call, x, scale, shift, (weight, bias))
 
 
-def affine_channels(call: Call, x: Tensor, scale: Tensor, shift: Tensor) -> Any:
-    """``scale * x + shift`` per channel (dimension 1)."""
+def affine_channels(
+    call: Call, x: Tensor, scale: Tensor, shift: Tensor, learned: tuple[Tensor | None, Tensor | None] = (None, None)
+) -> Any:
+    """``scale * x + shift`` per channel (dimension 1), with the parameters of both."""
     column = (-1, *(1,) * (x.ndim - 2))
     layer = layer_of(x)
     if layer is not None and isinstance(layer.map, Dense | Convolution) and layer.map.output_channel(x) == 1:
-        merged = layer.behind_affine(scale.to(layer.dtype), shift.to(layer.dtype), column)
+        merged = layer.behind_affine(scale.to(layer.dtype), shift.to(layer.dtype), column, learned[1])
         call.layer, call.stage, call.treatment = merged, tags.DEEP, f"merged into {layer.op}"
         with torch.no_grad():
             value = call.run()
@@ -266,7 +299,8 @@ def affine_channels(call: Call, x: Tensor, scale: Tensor, shift: Tensor) -> Any:
     if call.lrp.carries_relevance(x):
         return passed_on(call, x)
     kind = "convolution" if x.ndim > 2 else "linear"
-    return as_layer(call, x, Diagonal(kind), scale.reshape(column), shift.reshape(column))
+    weight, bias = (None if p is None else p.reshape(column) for p in learned)
+    return as_layer(call, x, Diagonal(kind), scale.reshape(column), shift.reshape(column), (weight, bias))
 
 
 HANDLERS: dict[str, Callable[[Call], Any]] = {
@@ -280,7 +314,6 @@ HANDLERS: dict[str, Callable[[Call], Any]] = {
     **dict.fromkeys(
         (
             "matmul",
-            "__matmul__",
             "dot",
             "inner",
             "vdot",
@@ -290,7 +323,6 @@ HANDLERS: dict[str, Callable[[Call], Any]] = {
             "cross",
             "linalg_cross",
             "linalg_vecdot",
-            "linalg_matmul",
         ),
         _two_factors("input", "other"),
     ),

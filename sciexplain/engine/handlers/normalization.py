@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..call import Call, local
+from ..precision import fine
 from .linear import affine_channels
 
 
@@ -32,11 +33,17 @@ def _prepared(call: Call) -> tuple[Tensor, Tensor]:
     return x, value
 
 
+def _reciprocal_std(x: Tensor, normalized: Any, eps: float) -> Tensor:
+    """Over the last dimensions, which stay as ones; torch's own kernel takes a twentieth of ``var``'s time."""
+    return torch.native_layer_norm(fine(x), normalized, None, None, eps)[2]
+
+
 def _layer_norm(call: Call) -> Any:
     x, value = _prepared(call)
-    dims = [-1 - i for i in range(len(call.argument(1, "normalized_shape")))]
+    normalized = call.argument(1, "normalized_shape")
+    dims = [-1 - i for i in range(len(normalized))]
     weight, eps = call.argument(2, "weight"), call.argument(4, "eps", 1e-5)
-    scale = torch.rsqrt(x.detach().var(dims, correction=0, keepdim=True) + eps)
+    scale = _reciprocal_std(x.detach(), normalized, eps)
     return _standardized(call, x, value, scale if weight is None else scale * weight, dims)
 
 
@@ -45,7 +52,7 @@ def _rms_norm(call: Call) -> Any:
     dims = [-1 - i for i in range(len(call.argument(1, "normalized_shape")))]
     weight, eps = call.argument(2, "weight"), call.argument(3, "eps")
     eps = torch.finfo(x.dtype).eps if eps is None else eps
-    scale = torch.rsqrt(x.detach().square().mean(dims, keepdim=True) + eps)
+    scale = torch.rsqrt(fine(x.detach()).square().mean(dims, keepdim=True) + eps)
     if weight is not None:
         scale = scale * weight
     call.treatment = "rms is constant"
@@ -55,8 +62,12 @@ def _rms_norm(call: Call) -> Any:
 def _grouped(call: Call, groups: int, weight: Tensor | None, eps: float) -> Any:
     x, value = _prepared(call)
     view = (x.shape[0], groups, -1)
-    std = torch.rsqrt(x.detach().reshape(view).var(-1, correction=0, keepdim=True) + eps)
-    scale = std.expand(view[0], groups, x[0].numel() // groups).reshape(x.shape)
+    grouped = x.detach().reshape(view)
+    scale = (
+        _reciprocal_std(grouped, grouped.shape[-1:], eps)
+        .expand(view[0], groups, x[0].numel() // groups)
+        .reshape(x.shape)
+    )
     if weight is not None:
         scale = scale * weight.reshape(-1, *(1,) * (x.ndim - 2))
     return _standardized(call, x, value, scale, [-1], view)
@@ -77,7 +88,8 @@ def _instance_norm(call: Call) -> Any:
     if use_input_stats:
         return _grouped(call, x.shape[1], weight, eps)
     scale = torch.rsqrt(var + eps) if weight is None else weight * torch.rsqrt(var + eps)
-    return affine_channels(call, x, scale, -mean * scale if bias is None else bias - mean * scale)
+    shift = -mean * scale if bias is None else bias - mean * scale
+    return affine_channels(call, x, scale, shift, (weight, bias))
 
 
 def _local_response_norm(call: Call) -> Any:

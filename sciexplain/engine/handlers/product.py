@@ -8,19 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import names, tags
+from .. import gates, names, tags
 from ..call import Call, with_slope
-from ..layer import Layer, layer_of
+from ..layer import Layer, layer_of, layer_viewed
 from ..maps import Contraction, Convolution, Dense
 from .activation import secant
 from .signals import multiply, passed_on
 
 
-def _scaled_by_constant(call: Call, x: Tensor) -> Any:
+def _scaled_by_constant(call: Call, x: Tensor, constant: object) -> Any:
     tag = tags.tag_of(x)
     if call.lrp.carries_relevance(x):
         return passed_on(call, x)
-    call.stage, call.gate = tag.stage, tag.gate
+    call.stage = tag.stage
+    call.gate, call.hint = gates.scaled(tag, constant)
     return call.run()
 
 
@@ -28,22 +29,49 @@ def _mul(call: Call) -> Any:
     a, b = call.argument(0, "input"), call.argument(1, "other")
     if call.is_active(a) and call.is_active(b):
         return multiply(call, a, b)
-    return _scaled_by_constant(call, call.active[0])
+    return _scaled_by_constant(call, a if call.is_active(a) else b, b if call.is_active(a) else a)
 
 
 def _div(call: Call) -> Any:
     """Numerator takes all; a denominator is a normalising statistic, constant."""
     numerator, denominator = call.argument(0, "input"), call.argument(1, "other")
     if not call.is_active(denominator):
-        return _scaled_by_constant(call, numerator)
+        factor = gates.number(denominator)
+        return _scaled_by_constant(call, numerator, 1 / factor if factor else None)
     if not call.is_active(numerator):
         return normalizer(call)
+    powers = tags.tag_of(numerator).hint
+    if isinstance(powers, gates.Powers) and tags.tag_of(denominator).hint is powers:
+        return _softmax_by_hand(call, powers)
     call.treatment = "denominator is constant"
     call.gate = tags.tag_of(numerator).gate
     call.replace(Tensor.detach, only=lambda t: t is denominator)
     call.active = [t for t in call.active if t.requires_grad]
     if not call.active:  # x / x
         return call.run()
+    call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
+    return call.run()
+
+
+def _softmax_by_hand(call: Call, powers: gates.Powers) -> Any:
+    """``exp(z) / Σ exp(z)`` as the softmax it is: its derivative, through both."""
+    powers.normalized = True
+    call.treatment, call.remainder = "first-order expansion", "bias"
+    call.gate = call.lrp.composite.attention == "constant"
+    call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
+    return call.run()
+
+
+def _sampled(call: Call) -> Any:
+    """The signal sampled at a grid: where to look is a decision, as a gate is. A grid alone has no rule."""
+    signal, grid = call.argument(0, "input"), call.argument(1, "grid")
+    if not call.is_active(signal):
+        call.treatment, call.remainder = "no rule", "unruled"
+        call.lrp.note_unknown(f"{call.name} of a constant")
+    elif call.is_active(grid):
+        call.treatment = "grid is constant"
+        call.replace(Tensor.detach, only=lambda t: t is grid)
+        call.active = [t for t in call.active if t.requires_grad]
     call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
     return call.run()
 
@@ -63,17 +91,23 @@ def normalizer(call: Call) -> Any:
     return result
 
 
-def bias_target(call: Call) -> tuple[Layer, Tensor] | None:
-    """For ``z + b`` behind a layer without bias: the layer, and ``b`` with its sign."""
-    if call.name not in ("add", "sub", "subtract") or len(call.active) != 1:
+def bias_target(call: Call) -> tuple[Layer, Tensor, float] | None:
+    """For ``z ± b`` behind a layer without bias: the layer, ``b``, and its sign or factor."""
+    if call.name not in ("add", "sub") or len(call.active) != 1:
         return None
     x, other = call.argument(0, "input"), call.argument(1, "other")
     if not call.is_active(x):
         if call.name != "add":
             return None
         x, other = other, x
+    if not isinstance(other, Tensor):
+        return None
+    sign = call.argument(2, "alpha", 1) * (1 if call.name == "add" else -1)
     layer = layer_of(x)
-    if layer is None or not layer.takes_bias or not isinstance(other, Tensor):
+    if layer is None and (layer := layer_viewed(x)) is not None:
+        per_channel = layer.takes_bias and other.numel() == other.shape[-1:].numel() == x.shape[-1]
+        return (layer, other.reshape(-1), sign) if per_channel else None
+    if layer is None or not layer.takes_bias:
         return None
     if isinstance(layer.map, Dense | Convolution):
         axis = layer.map.output_channel(x)
@@ -87,22 +121,37 @@ def bias_target(call: Call) -> tuple[Layer, Tensor] | None:
         return None
     if any(n > m for n, m in zip(shape, x.shape, strict=True)):
         return None
-    sign = call.kwargs.get("alpha", 1) * (1 if call.name == "add" else -1)
-    return layer, (other * sign).to(layer.dtype)
+    return layer, other, sign
 
 
 def _affine(call: Call) -> Any:
     if len(call.active) > 1:
-        call.gate = all(tags.tag_of(t).gate for t in call.active)
+        call.gate, call.hint = gates.together([tags.tag_of(t) for t in call.active])
         call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
         return call.run()
     if (found := bias_target(call)) is not None:
-        layer, bias = found
-        call.layer, call.stage, call.treatment = layer.with_bias(bias), tags.DEEP, f"bias of {layer.op}"
+        layer, bias, sign = found
+        call.layer, call.stage, call.treatment = layer.with_bias(bias, sign), tags.DEEP, f"bias of {layer.op}"
         with torch.no_grad():
             value = call.run()
-        return call.layer.emit(value)
-    return _scaled_by_constant(call, call.active[0])
+        shape = layer.z.shape
+        return call.layer.emit(value) if value.shape == shape else call.layer.emit(value.view(shape)).view(value.shape)
+    x = call.active[0]
+    tag, constant = tags.tag_of(x), _added(call, x)
+    result = _scaled_by_constant(call, x, -1.0)
+    if constant is not None:
+        call.gate, call.hint = gates.shifted(tag, constant)
+    return result
+
+
+def _added(call: Call, x: Tensor) -> object:
+    """The constant that a sum or difference adds to ``x`` or ``-x``."""
+    a, b = call.argument(0, "input"), call.argument(1, "other")
+    other = b if call.is_active(a) else a
+    value, alpha = gates.number(other), call.argument(2, "alpha", 1)
+    if value is None or alpha != 1:
+        return other
+    return -value if call.name == "sub" and call.is_active(a) else value
 
 
 def _halved(call: Call) -> Any:
@@ -116,44 +165,69 @@ def _halved(call: Call) -> Any:
 def _prod(call: Call) -> Any:
     x, dim = call.argument(0, "input"), call.argument(1, "dim")
     n = x.numel() if dim is None else x.shape[dim]
-    call.treatment = f"1/{n} to each factor"
+    call.treatment, call.gate = f"1/{n} to each factor", tags.tag_of(x).gate
     call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
     call.replace(lambda t: with_slope(t, lambda c: c / n))
     return call.run()
 
 
-def _reciprocal_power(call: Call) -> Any:
-    """``pow`` with a negative exponent is a reciprocal; others are activations."""
-    exponent = call.argument(1, "exponent")
-    if call.name != "__rpow__" and isinstance(exponent, int | float) and exponent < 0:
+def _power(call: Call) -> Any:
+    """``x ** n`` with a negative exponent is a reciprocal, ``n ** x`` an exponential; others are activations."""
+    base, exponent = call.argument(0, "input"), call.argument(1, "exponent")
+    if call.name == "pow" and isinstance(exponent, int | float) and exponent < 0:
         return normalizer(call)
-    return secant(call)
+    result = secant(call)
+    call.gate = call.gate or (len(call.active) == 1 and (call.name == "__rpow__" or not call.is_active(base)))
+    return result
 
 
-def _addmm(a: Tensor, b: Tensor, c: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    product = torch.matmul(b, c)
-    return (product if alpha == 1 else product * alpha) + (a if beta == 1 else a * beta)
+def _cumulative_product(call: Call) -> Any:
+    """Prefixes of 1, 2, … factors, which share alike."""
+    x, dim = call.argument(0, "input"), call.argument(1, "dim")
+    call.treatment, call.gate = "1/n to each factor", tags.tag_of(x).gate
+    call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
+    factors = torch.arange(1, x.shape[dim] + 1, device=x.device, dtype=x.dtype)
+    factors = factors.reshape([-1 if d == dim % x.ndim else 1 for d in range(x.ndim)])
+    return with_slope(call.run(), lambda c: c / factors)
 
 
-def _addbmm(a: Tensor, b: Tensor, c: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    product = torch.bmm(b, c).sum(0)
-    return (product if alpha == 1 else product * alpha) + (a if beta == 1 else a * beta)
+def _plus(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
+    product = product if alpha == 1 else product * alpha
+    if beta == 0:
+        return product
+    return product + (input if beta == 1 else input * beta)
 
 
-def _addr(a: Tensor, b: Tensor, c: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    return a * beta + torch.outer(b, c) * alpha
+def _addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    return _plus(input, torch.matmul(mat1, mat2), beta, alpha)
 
 
-def _addcmul(a: Tensor, b: Tensor, c: Tensor, *, value: float = 1) -> Tensor:
-    return a + b * c * value
+def _addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    return _plus(input, torch.matmul(mat, vec), beta, alpha)
 
 
-def _addcdiv(a: Tensor, b: Tensor, c: Tensor, *, value: float = 1) -> Tensor:
-    return a + b / c * value
+def _baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    return _plus(input, torch.bmm(batch1, batch2), beta, alpha)
 
 
-def _lerp(start: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
-    return start * (1 - weight) + end * weight
+def _addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    return _plus(input, torch.bmm(batch1, batch2).sum(0), beta, alpha)
+
+
+def _addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    return _plus(input, torch.outer(vec1, vec2), beta, alpha)
+
+
+def _addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    return input + (tensor1 * tensor2 if value == 1 else tensor1 * tensor2 * value)
+
+
+def _addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    return input + (tensor1 / tensor2 if value == 1 else tensor1 / tensor2 * value)
+
+
+def _lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
+    return input * (1 - weight) + end * weight
 
 
 def _var_mean(x: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
@@ -177,16 +251,20 @@ def _cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) 
 
 HANDLERS: dict[str, Callable[[Call], Any]] = {
     **dict.fromkeys(names.AFFINE, _affine),
-    **dict.fromkeys(("mul", "multiply"), _mul),
-    **dict.fromkeys(("div", "divide", "true_divide"), _div),
+    "mul": _mul,
+    "div": _div,
     **dict.fromkeys(names.NORMALIZERS, normalizer),
-    **dict.fromkeys(("var",), _halved),
-    **dict.fromkeys(("pow", "__pow__", "__rpow__", "float_power"), _reciprocal_power),
+    "var": _halved,
+    **dict.fromkeys(("pow", "__rpow__"), _power),
+    **dict.fromkeys(("grid_sample", "grid_sampler"), _sampled),
     "prod": _prod,
+    "cumprod": _cumulative_product,
 }
 
 WRITTEN_OUT: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(("addmm", "addmv", "baddbmm"), _addmm),
+    "addmm": _addmm,
+    "addmv": _addmv,
+    "baddbmm": _baddbmm,
     "addbmm": _addbmm,
     "addr": _addr,
     "addcmul": _addcmul,

@@ -1,0 +1,183 @@
+"""Every operation's multipliers add up to the difference of the scores; every spelling has the same."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from operations import ABSORBING, CONSERVING, SPELLINGS, Net
+from rule_tester import randomize, sample
+from torch import nn
+
+import sciexplain as sx
+
+INDEX = torch.tensor([[0, 2, 1, 5], [3, 3, 0, 4], [5, 1, 2, 2]])
+X, X0 = sample(3, 5), sample(3, 5, seed=6)
+
+#: beyond the operations that LRP is tested with
+MORE = {
+    "relu by a mask": lambda x: x * (x > 0),
+    "relu by a float mask": lambda x: x * (x > 0).to(x.dtype),
+    "leaky relu by where": lambda x: torch.where(x > 0, x, 0.1 * x),
+    "abs by where": lambda x: torch.where(x > 0, x, -x),
+    "clamp by masked_fill": lambda x: x.masked_fill(x < 0, 0.0),
+    "where between signals": lambda x: torch.where(x > x.roll(1, 1), x, x.roll(2, 1)),
+    "method where": lambda x: x.where((x > 0.1) & (x < 2), x.square()),
+    "chain in place": lambda x: x.clone().relu_().add_(x).mul_(x),
+    "division in place": lambda x: x.clone().div_(x.roll(1, 1).square() + 1),
+    "buffer": lambda x: _buffer(x),
+    "view of a buffer": lambda x: _view_of_a_buffer(x),
+    "quotient": lambda x: x / (x.roll(1, 1).square() + 1),
+    "constant over signal": lambda x: 2 / (x.square() + 0.5),
+    "powers": lambda x: (x.abs() + 0.1) ** torch.sigmoid(x),
+    "median of all in a row": lambda x: x + x.median(1, keepdim=True).values,
+    "median without keepdim": lambda x: x * x.median(1).values[:, None],
+    "kthvalue": lambda x: x * x.kthvalue(2, 1).values[:, None],
+    "k-max pooling": lambda x: x.topk(3, 1).values,
+    "cumprod": lambda x: x.cumprod(1),
+    "cummax": lambda x: x.cummax(1).values,
+    "scatter_reduce amax": lambda x: torch.zeros(3, 6).double().scatter_reduce(1, INDEX, x[:, :4], "amax"),
+    "lgamma": lambda x: torch.lgamma(x.abs() + 1),
+    "log": lambda x: torch.log(x.abs() + 0.1),
+    "cdist": lambda x: torch.cdist(x.view(3, 3, 2), x.view(3, 2, 3)[:, :, :2]),
+    "maximum of signals": lambda x: torch.maximum(x, x.roll(1, 1)),
+    "instance_norm": lambda x: F.instance_norm(x.view(3, 2, 3)).flatten(1),
+    "batch_norm": nn.BatchNorm1d(6).double().eval(),
+    "softmin": lambda x: F.softmin(x, 1),
+    "softmax by hand": lambda x: _softmax(x),
+    "softmax over far values": lambda x: torch.softmax(200 * x, 1),
+    "masked softmax": lambda x: torch.softmax(x.masked_fill(torch.arange(6) > 3, -torch.inf), 1),
+    "logsumexp of two dimensions": lambda x: x + x.view(3, 2, 3).logsumexp((1, 2))[:, None],
+    "std": lambda x: x / x.std(1, keepdim=True),
+    "linalg.norm": lambda x: x * torch.linalg.norm(x, dim=1, keepdim=True),
+}  # fmt: skip
+
+
+def _buffer(x):
+    out = torch.zeros(3, 8, dtype=x.dtype)
+    out[:, :6] = x.tanh()
+    out[:, 6] += x[:, 0] * x[:, 1]
+    out[:, 2:4].relu_()
+    return out
+
+
+def _view_of_a_buffer(x):
+    out = torch.ones(3, 8, dtype=x.dtype)
+    left = out[:, :4]
+    left.mul_(x[:, :4])
+    out[:, 4:].copy_(x[:, 2:].square())
+    return out * left.sum(1, keepdim=True)
+
+
+def _softmax(x):
+    e = torch.exp(x - x.detach().amax(1, keepdim=True))
+    return e / e.sum(1, keepdim=True)
+
+
+EVERY = CONSERVING | ABSORBING | MORE
+
+
+def _found(net, x=X, x0=X0, **options):
+    return sx.explain(net, x, 1, method="deeplift", reference=x0, on_unknown="gradient", **options)
+
+
+#: the sample's indices hold for the reference
+DECIDING = {"max_unpool"}
+
+
+@pytest.mark.filterwarnings("ignore:The model is in training mode")
+@pytest.mark.parametrize("operation", EVERY)
+def test_completeness(operation):
+    net = Net(EVERY[operation], bias=True)
+    found = _found(net)
+    assert found.relevance.abs().max() > 1e-6
+    if operation in DECIDING:
+        assert found.convergence_error.abs().max() > 1e-6
+    else:
+        assert found.convergence_error.abs().max() < 1e-10
+    if "training" not in operation:
+        difference = (net(X) - net(X0))[:, 1].detach()
+        torch.testing.assert_close(found.relevance.sum(1) + found.convergence_error, difference, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("operation", SPELLINGS)
+def test_spellings_are_one(operation):
+    first, *others = (_found(Net(op, True)).relevance for op in SPELLINGS[operation])
+    for other in others:
+        torch.testing.assert_close(other, first, rtol=1e-9, atol=1e-12)
+
+
+def test_softmax_by_hand_and_by_name_add_up_without_overflow():
+    x = torch.tensor([[900.0, -900.0, 0.0]], dtype=torch.float64)
+    x0 = -x
+    found = sx.explain(lambda v: torch.softmax(v, 1), x, 0, method="deeplift", reference=x0)
+    assert torch.isfinite(found.relevance).all()
+    torch.testing.assert_close(found.relevance.sum(1), torch.ones(1).double())
+
+
+def test_attention_adds_up():
+    attention = randomize(nn.MultiheadAttention(6, 2, batch_first=True))
+    head = randomize(nn.Linear(6, 2), 1)
+    padding = torch.tensor([[False] * 4, [False, False, True, True]])
+
+    def net(x):
+        return head(attention(x, x, x, key_padding_mask=padding[: len(x)], need_weights=False)[0].mean(1))
+
+    found = _found(net, sample(2, 4, 6), sample(2, 4, 6, seed=3))
+    assert found.convergence_error.abs().max() < 1e-12
+
+
+def test_detached_values_are_the_samples():
+    """A sample's scale that the author took as constant stays the sample's in the reference, and the ledger says so."""
+
+    def net(x):
+        return x / x.detach().norm(dim=1, keepdim=True)
+
+    found = _found(net, ledger=True)
+    scale = X.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(found.relevance[:, 1], ((X - X0) / scale)[:, 1])
+    difference = (net(X) - net(X0))[:, 1]
+    torch.testing.assert_close(found.convergence_error, difference - found.relevance.sum(1))
+    torch.testing.assert_close(found.ledger.absorbed["unruled"], found.convergence_error)
+
+
+def test_equal_values_give_no_noise():
+    """Where sample and reference meet, the multiplier is the derivative, not a quotient of rounding errors."""
+    net = randomize(nn.Sequential(nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 1)))
+    x = sample(3, 4)
+    near = x + 1e-14 * sample(3, 4, seed=2)
+    with torch.enable_grad():
+        leaf = x.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(net(leaf).sum(), leaf)
+    found = _found_first(net, x, near)
+    torch.testing.assert_close(found, gradient * (x - near), rtol=1e-3, atol=1e-17)
+    assert not _found_first(net, x, x.clone()).any()
+
+
+def _found_first(net, x, x0):
+    return sx.explain(net, x, 0, method="deeplift", reference=x0).relevance
+
+
+ACTIVATIONS = [torch.relu, torch.tanh, F.gelu, torch.sigmoid, torch.abs, F.hardswish, lambda v: v * v.sigmoid()]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 2**20),
+    depth=st.integers(1, 4),
+    rule=st.sampled_from(["rescale", "reveal_cancel"]),
+    data=st.data(),
+)
+def test_completeness_of_random_networks(seed, depth, rule, data):
+    layers = [randomize(nn.Linear(5, 5), seed + i) for i in range(depth + 1)]
+    functions = data.draw(st.lists(st.sampled_from(ACTIVATIONS), min_size=depth, max_size=depth))
+
+    def net(x):
+        for layer, f in zip(layers, functions, strict=False):
+            x = x + f(layer(x)) if f is not torch.abs else f(layer(x)) * x
+        return layers[-1](x)
+
+    x, x0 = sample(3, 5, seed=seed % 97), sample(3, 5, seed=seed % 89 + 100)
+    found = _found(net, x, x0, rule=rule)
+    scale = found.relevance.abs().sum(1) + found.score.abs() + 1
+    assert (found.convergence_error.abs() / scale).max() < 1e-9
