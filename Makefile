@@ -26,6 +26,8 @@ lint: $(VENV)/.package
 	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p sciexplain
 
 bench: $(VENV)/.package
+	$(BIN)/pip install --quiet -c constraints.txt figwig memelite numba pyfaidx
+	$(BIN)/pip install --quiet --no-deps -c constraints.txt $(BENCH_PEERS)
 	set -e; for file in benchmarks/[!_]*.py; do $(BIN)/python $$file; done
 
 $(VENV)/.created:
@@ -33,10 +35,12 @@ $(VENV)/.created:
 	$(PYTHON) -m venv --clear $(VENV)
 	touch $@
 
-# zennit and torchvision are peers to compare with; their stated requirements would replace torch.
+# Peers to compare with, and libraries of architectures; what they state to require would replace torch.
+PEERS := quantus timm torchvision zennit
+BENCH_PEERS := tangermeme
 $(VENV)/.dependencies: $(VENV)/.created constraints.txt pyproject.toml
 	$(BIN)/pip install --quiet -c constraints.txt '.[$(EXTRAS)]'
-	$(BIN)/pip install --quiet --no-deps -c constraints.txt zennit torchvision
+	$(BIN)/pip install --quiet --no-deps -c constraints.txt $(PEERS)
 	touch $@
 
 # build/ would carry deleted modules into the wheel.

@@ -33,3 +33,22 @@ def zennit() -> ModuleType:
     import zennit.types
 
     return zennit
+
+
+def transformers() -> ModuleType:
+    """transformers, which imports torchvision."""
+    torchvision()
+    import transformers
+
+    return transformers
+
+
+def lxt() -> ModuleType:
+    """LXT 2.1, which imports two helpers for pruning heads that transformers 5 has no more; it does not use them."""
+    helpers = transformers().pytorch_utils
+    for name in ("find_pruneable_heads_and_indices", "prune_linear_layer"):
+        if not hasattr(helpers, name):
+            setattr(helpers, name, None)
+    import lxt.efficient
+
+    return lxt

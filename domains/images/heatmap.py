@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sciexplain.domains.images.colormap import relevance_colours
+from sciexplain.domains.colormap import relevance_colours
 from sciexplain.domains.images.colour import LUMA
 from sciexplain.domains.images.preprocess import as_picture
 from sciexplain.domains.images.read import Picture
@@ -44,7 +44,7 @@ def render(
     heatmap
         (..., H, W).
     cmap
-        ``"relevance"`` (see :func:`~sciexplain.domains.images.colormap.relevance_colours`), or a name that
+        ``"relevance"`` (see :func:`~sciexplain.domains.colormap.relevance_colours`), or a name that
         matplotlib knows.
     scale
         The number that gets the full colour; larger ones get it too. None: :func:`limit`.

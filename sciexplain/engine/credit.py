@@ -1,8 +1,8 @@
 """Relevance of parameters: the messages that went through each weight, and what each bias absorbed.
 
 A parameter is known by its memory, so that views of it (chunks, transposes, slices, expansions) are credited to it.
-Copies that only rearrange it (rows of an embedding, concatenations, casts) hand their credit on; what is computed from
-it (weight normalisation) cannot, and is listed.
+Copies that rearrange it (rows of an embedding, concatenations, casts) or are linear in it (multiples, means) hand their
+credit on; what is computed from it in another way (weight normalisation) cannot, and is listed.
 """
 
 from __future__ import annotations
@@ -140,14 +140,20 @@ class Credits:
                     self._at(tensor).hand_on = None
                 continue
             call = Call(lrp, func, name, args, kwargs, sources)
-            hand_on = self._handing_on(call, position) if name in _REARRANGED else None
+            linear = name in _REARRANGED or name in _LINEAR
+            hand_on = self._handing_on(call, position, tensor.detach()) if linear else None
             memory = _Memory(tensor.detach(), parameters, place, hand_on)
             self._memory[tensor.untyped_storage().data_ptr()] = memory
 
-    def _handing_on(self, call: Call, position: int) -> Callable[[Tensor], None]:
+    def _handing_on(self, call: Call, position: int, values: Tensor) -> Callable[[Tensor], None]:
         def hand_on(relevance: Tensor) -> None:
-            for source, gradient in _gradients(call, position, relevance):
-                self.add(source, gradient)
+            if call.name in _REARRANGED:
+                for source, gradient in _gradients(call, position, relevance):
+                    self.add(source, gradient)
+                return
+            c = torch.where(values == 0, 0, relevance / values)
+            for source, gradient in _gradients(call, position, c):
+                self.add(source, source * gradient)
 
         return hand_on
 

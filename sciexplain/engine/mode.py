@@ -20,6 +20,7 @@ from . import gates, names, tags
 from .base import Engine, OnUnknown
 from .call import Call, local, swapped, tensors_in, with_slope
 from .capture import Captures
+from .casts import in_full_precision
 from .credit import Credits
 from .handlers import FUSED, HANDLERS, WRITTEN_OUT
 from .handlers.product import bias_target
@@ -120,6 +121,9 @@ class LRP(Engine):
             if self.credits is not None:
                 self.credits.made(self, func, name, args, kwargs, result)
             return result
+        if any(t.dtype is torch.float64 for t in active):
+            func, args, kwargs = in_full_precision(func, name, inplace, args, kwargs)
+            active = [t for t in tensors_in((args, kwargs)) if t.requires_grad]
         written_out = self._written_out(func, name, inplace)
         if written_out is not None and not (name in FUSED and FUSED[name](self, args, kwargs)):
             with self:

@@ -18,6 +18,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from . import names, tags
 from .base import Engine, OnUnknown
 from .call import tensors_in
+from .casts import in_full_precision
 from .ledger import Row
 from .multipliers import DIVISIONS, KNOWN, MASKABLE, POWERS, WRITTEN_OUT, is_linear, multiplied, written
 from .multipliers.node import Operation, is_followed, joined
@@ -113,6 +114,9 @@ class DeepLift(Engine):
             return result
         if not active:
             return self._follow(func, name, inplace, args, kwargs)
+        if any(t.dtype is torch.float64 for t in active):
+            func, args, kwargs = in_full_precision(func, name, inplace, args, kwargs, self._cast)
+            active = [t for t in tensors_in((args, kwargs)) if t.requires_grad]
         if name in COMPARISONS:
             result = func(*args, **kwargs)
             self.tape.record(func, args, kwargs, result, follows=is_followed)
@@ -127,6 +131,12 @@ class DeepLift(Engine):
             self.decisions.add(name)
             masked = False
         return self._in_place(op, masked) if inplace else self._out_of_place(op, masked)
+
+    def _cast(self, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+        result = tensor.to(dtype)
+        self.tape.record(Tensor.to, (tensor, dtype), {}, result)
+        tags.put(result, tags.Tag())
+        return result
 
     def _formula(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The operation as a formula of others, if it is to be taken apart."""
@@ -179,16 +189,19 @@ class DeepLift(Engine):
 
     def _in_place(self, op: Operation, masked: bool) -> Any:
         target: Tensor = op.argument(0, "input", op.kwargs.get("self"))
-        if is_linear(op, masked):
+        linear = is_linear(op, masked)
+        if linear and self.rows is None:
             self.keeper.before_change(target)
             self.tape.record_change(op.func, target, op.args, op.kwargs)
             result = op.run()
         else:
-            func, args, kwargs = functional(op)
-            changed = self.seen(func, *args, **kwargs)
+            op.func, op.args, op.kwargs = functional(op)
+            # for the ledger, since torch does not ask a view's hooks where it changes the view
+            changed = self._out_of_place(op, masked) if linear else self.seen(op.func, *op.args, **op.kwargs)
             self.keeper.before_change(target)
             self.tape.record_change(Tensor.copy_, target, (target, changed), {})
-            result = target.copy_(changed)
+            target.copy_(changed)
+            result = None if op.name == "__setitem__" else target
         base = target if target._base is None else target._base
         for tensor in (base, target):
             tags.put(tensor, tags.Tag(), op.active)

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.overrides import BaseTorchFunctionMode
 
 from ..engine import tags
 from ..engine.base import OnUnknown
 from ..engine.call import tensors_in
+from ..engine.casts import FullPrecision
 from ..engine.ledger import Row
 from ..engine.reference import DeepLift
 from ..errors import InputError, RuleError
@@ -179,7 +179,7 @@ def _mean_score(
 
     Below a function mode, even an idle one, torch's modules do not take their fused paths, which differ on padding.
     """
-    with torch.no_grad(), buffers_restored(model), BaseTorchFunctionMode():
+    with torch.no_grad(), buffers_restored(model), FullPrecision():
         outputs = [inputs.replaced({k: v.clone() for k, v in r.items()}).call(model) for r in references]
         return torch.stack([start(o, fixed, inputs.batch_size).score for o in outputs]).mean(0)
 

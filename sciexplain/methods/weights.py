@@ -35,8 +35,8 @@ class WeightRelevance:
     target : Tensor, shape (N,), or None
         The explained class of each sample.
     uncredited : tuple of Uncredited
-        Parameters that took part in a computed form (weight normalisation, an interpolated position embedding), by
-        module and operation, with the relevance that met it; none of it is in ``relevance``.
+        Parameters that took part in a computed form that is not linear in them (weight normalisation), by module
+        and operation, with the relevance that met it; none of it is in ``relevance``.
     unknown : tuple of UnknownOperation
         Operations without a rule: name, module, count.
     """

@@ -158,6 +158,36 @@ def _found_first(net, x, x0):
     return sx.explain(net, x, 0, method="deeplift", reference=x0).relevance
 
 
+def test_the_ledger_sees_views_changed_in_place():
+    layer, head = randomize(nn.Linear(4, 6)), randomize(nn.Linear(6, 2), 1)
+
+    def net(x):
+        y = layer(x).view(-1, 2, 3)
+        left = y[:, 0]
+        left /= 3
+        left += x[:, :3]
+        y[:, 1] = y[:, 1] * 2
+        y[:, :, 0].relu_()
+        return head(y.flatten(1))
+
+    found = _found(net, sample(3, 4), sample(3, 4, seed=3), ledger=True)
+    assert found.ledger.gap.abs().max() < 1e-12
+    assert max(float(r.unruled.abs().max()) for r in found.ledger.rows) < 1e-12
+
+
+def test_maxima_of_padding():
+    net = randomize(nn.Sequential(nn.Conv1d(1, 2, 3), nn.Flatten(), nn.Linear(10, 2)))
+
+    def padded(x):
+        y = net[0](x[:, None])
+        y = torch.nn.functional.pad(y, (1, 1), value=-torch.inf)
+        return net[2](torch.nn.functional.max_pool1d(y, 2)[..., :5].flatten(1)[:, :10])
+
+    found = _found(padded, sample(2, 10), sample(2, 10, seed=3), ledger=True)
+    assert found.convergence_error.abs().max() < 1e-12
+    assert found.ledger.gap.abs().max() < 1e-12
+
+
 ACTIVATIONS = [torch.relu, torch.tanh, F.gelu, torch.sigmoid, torch.abs, F.hardswish, lambda v: v * v.sigmoid()]
 
 

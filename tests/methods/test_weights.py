@@ -212,6 +212,7 @@ SPELLINGS = {
     "halves": lambda x, w, b: torch.cat([F.linear(x, v, c) for v, c in zip(w.split(2), b.chunk(2), strict=True)], 1),
     "joined rows": lambda x, w, b: F.linear(x, torch.cat([w[:1], w[1:]]), torch.stack(b.unbind())),
     "cast": lambda x, w, b: F.linear(x, w.to(torch.float64).clone(), b.clone()),
+    "multiples": lambda x, w, b: F.linear(x, (w * 4).mul(0.5) - w, -(2 * b).sub(3 * b)),
     "convolution": lambda x, w, b: F.conv1d(x[..., None], w[..., None], b)[..., 0],
     "expanded bias": lambda x, w, b: F.linear(x, w) + b.expand(len(x), 4),
     "bias subtracted": lambda x, w, b: F.linear(x, w).sub(b, alpha=-1),
@@ -331,6 +332,26 @@ def test_computed_weights_are_listed():
     nonlinear = randomize(Uses(lambda x, w, v: F.linear(x, w) / (1 + v.abs())))
     (listed,) = sx.weight_relevance(nonlinear, x, 1, on_unknown="gradient").uncredited
     assert listed.parameters == ("vector",)
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+def test_recurrent_layers(kind):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cells, self.head = kind(4, 5, batch_first=True), nn.Linear(5, 2)
+
+        def forward(self, x):
+            return self.head(self.cells(x)[0][:, -1])
+
+    net, x = randomize(Net()), sample(2, 3, 4)
+    found, explained = sx.weight_relevance(net, x, 1, composite=LRP0), sx.explain(net, x, 1, composite=LRP0)
+    assert not found.uncredited and not found.unknown
+    # with LRP-0 all relevance stays in biases, or reaches the input through the first weight
+    torch.testing.assert_close(found.relevance["cells.weight_ih_l0"].sum(), explained.relevance.sum())
+    if kind is nn.RNN:
+        biases = sum(found.relevance[n].sum() for n in ("cells.bias_ih_l0", "cells.bias_hh_l0", "head.bias"))
+        torch.testing.assert_close(biases + explained.relevance.sum(), found.score.sum())
 
 
 FORMS = {

@@ -69,11 +69,15 @@ def _constant_weights(call: Call, query: Tensor, key: Tensor, value: Tensor, opt
         if mask is not None:
             mask = mask.expand(*mask.shape[:-2], query.shape[-2], key.shape[-2])
         step = max(1, _AT_ONCE * query.shape[-2] // (c[..., 0].numel() * key.shape[-2]))
-        result: Tensor | int = 0
-        for rows in (slice(begin, begin + step) for begin in range(0, query.shape[-2], step)):
+
+        def from_queries(begin: int) -> Tensor:
+            rows = slice(begin, begin + step)
             part = None if mask is None else mask[..., rows, :]
-            result = result + weights(query[..., rows, :], key, part, scale).mT @ c[..., rows, :]
-        assert isinstance(result, Tensor)
+            return weights(query[..., rows, :], key, part, scale).mT @ c[..., rows, :]
+
+        result = from_queries(0)
+        for begin in range(step, query.shape[-2], step):
+            result += from_queries(begin)
         if grouped:
             result = result.unflatten(-3, (shape[-3], -1)).sum(-3)
         return result.sum_to_size(shape)

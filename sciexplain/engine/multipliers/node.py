@@ -35,7 +35,8 @@ class _Node(torch.autograd.Function):
 
 def joined(value: Tensor, inputs: Sequence[Tensor], multiply: Multiply) -> Tensor:
     """``value`` as a function of ``inputs`` whose backward pass is ``multiply``."""
-    result: Tensor = _Node.apply(multiply, [value], *inputs)
+    # detached, since a view made here could not be changed in place
+    result: Tensor = _Node.apply(multiply, [value.detach()], *inputs)
     return result
 
 

@@ -13,8 +13,9 @@ from ..tape import Pair
 from .node import Operation, joined, pulled_back
 
 
-def _over(shares: Tensor | None, step: Tensor) -> Tensor | None:
-    return None if shares is None else torch.where(step == 0, torch.zeros_like(step), shares / step)
+def _over(shares: Tensor | None, here: Tensor, there: Tensor) -> Tensor | None:
+    """Shares per change; what has not changed, infinities among it, has none."""
+    return None if shares is None else torch.where(here == there, torch.zeros_like(here), shares / (here - there))
 
 
 def winner(extreme: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Operation], Any]:
@@ -41,7 +42,7 @@ def winner(extreme: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Operation],
             top = extreme(after.sample, after.reference)
             won = pulled_back(at, here, m * (top - after.reference))
             lost = pulled_back(at, there, m * (after.sample - top))
-            return [_over(_sum(w, v), a - b) for w, v, a, b in zip(won, lost, here, there, strict=True)]
+            return [_over(_sum(w, v), a, b) for w, v, a, b in zip(won, lost, here, there, strict=True)]
 
         values = joined(found[0] if several else found, inputs, multiply)
         result = with_first(found, values) if several else values

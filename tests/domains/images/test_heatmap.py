@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sciexplain.domains import images
-from sciexplain.domains.images.colormap import relevance_colours
+from sciexplain.domains.colormap import relevance_colours
 from sciexplain.errors import InputError
 
 BLUE, WHITE, RED = relevance_colours()[[0, 128, -1]]

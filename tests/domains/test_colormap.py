@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sciexplain.domains.images.colormap import relevance_colours, rgb_from_lab
+from sciexplain.domains.colormap import relevance_colours, rgb_from_lab
 
 # sRGB (IEC 61966-2-1) to CIE XYZ, D65.
 XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
