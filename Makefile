@@ -3,6 +3,7 @@
 #   make test    the tests, against the installed package
 #   make lint    ruff and mypy
 #   make bench   speed beside the peers
+#   make docs    the pages that the code's own tables make
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +11,7 @@ EXTRAS := images,dev
 # Directories are listed too: their time changes when a file is deleted.
 SOURCES := $(shell find sciexplain domains datasets -not -path '*__pycache__*')
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.package
@@ -29,6 +30,9 @@ bench: $(VENV)/.package
 	$(BIN)/pip install --quiet -c constraints.txt figwig memelite numba pyfaidx
 	$(BIN)/pip install --quiet --no-deps -c constraints.txt $(BENCH_PEERS)
 	set -e; for file in benchmarks/[!_]*.py; do $(BIN)/python $$file; done
+
+docs: $(VENV)/.package
+	$(BIN)/python docs/attribution.py
 
 $(VENV)/.created:
 	$(PYTHON) -c 'import sys; sys.exit("sciexplain needs Python 3.11 or newer (make PYTHON=...)" if sys.version_info < (3, 11) else 0)'

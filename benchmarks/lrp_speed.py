@@ -4,7 +4,8 @@
 
 One run, everything interleaved round by round in one process, medians; every figure is a ratio to the plain gradient
 (one forward, one backward to the input, parameters frozen). Peak memory is torch's allocator's, over what the
-model and its input take. ``--models`` takes other convolutional networks of torchvision too.
+model and its input take. ``--models`` takes other convolutional networks of torchvision too. LXT's dense layers are
+LRP-0, whose backward pass is the plain gradient's; the ε-rule here keeps and reads their outputs.
 """
 
 from __future__ import annotations

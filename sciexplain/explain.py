@@ -47,6 +47,8 @@ def explain(
         devices.
     inputs : Tensor, or tuple or dict of Tensors, first dimension N
         As the model's forward takes them. Integer tensors (tokens, categories) get the relevance of their embedding.
+        What the forward calls a mask (``attention_mask``, for a tuple by position) is a constant: its relevance is 0.
+        LRP and DeepLIFT explain a model in float64 in float64 throughout: its own casts to float32 are left out.
     target : None, int, LongTensor (N,), Tensor shaped like the output, or callable
         None: the predicted class, or the only output. A float tensor is the start relevance. A callable maps the
         output to (N,). LRP steps over a final softmax or sigmoid to the logit, for callables too.
@@ -57,7 +59,7 @@ def explain(
     layers : sequence of str
         For LRP and excitation backpropagation: names (or patterns) of modules at whose outputs relevance is wanted too.
     ledger : bool
-        For LRP: account for the whole score. Samples are then run one by one.
+        For LRP, DeepLIFT and DeepSHAP: account for the whole score. Samples are then run one by one.
     on_unknown : "warn", "error" or "gradient"
         What to do about operations without a rule.
     batch_size : int
@@ -98,7 +100,7 @@ def explain(
     )
     if batch_size is not None and batch_size < 1:
         raise InputError(f"batch_size={batch_size}: expected a positive number.")
-    given, target = Inputs.of(inputs), normalized(target)
+    given, target = Inputs.of(inputs, model), normalized(target)
     n = given.batch_size
     if n == 0:
         raise InputError("The batch is empty: the first dimension of the input is 0.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,10 +20,12 @@ class Inputs:
 
     structure: str
     values: dict[str, Any]
+    masks: frozenset[str] = frozenset()
+    """Inputs that say what counts: constants, which get no relevance."""
 
     @classmethod
-    def of(cls, inputs: Any) -> Inputs:
-        """Check and name the inputs.
+    def of(cls, inputs: Any, model: Callable[..., Any] | None = None) -> Inputs:
+        """Check and name the inputs; what ``model`` calls a mask is one.
 
         Raises
         ------
@@ -57,7 +60,7 @@ class Inputs:
                     f"The input{where} of shape {tuple(value.shape)} has {bad} values that are NaN or infinite; "
                     "remove or replace them first."
                 )
-        return cls(structure, values)
+        return cls(structure, values, _masks(values, structure, model))
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         for name, value in self.values.items():
@@ -65,7 +68,7 @@ class Inputs:
                 yield name, value
 
     def replaced(self, tensors: Mapping[str, Tensor]) -> Inputs:
-        return Inputs(self.structure, {**self.values, **tensors})
+        return Inputs(self.structure, {**self.values, **tensors}, self.masks)
 
     def cloned(self) -> Inputs:
         """For a model that may change its inputs in place."""
@@ -95,16 +98,21 @@ class Inputs:
         return {
             k: (v.clone() if v.is_inference() else v.detach()).requires_grad_()
             for k, v in self.tensors()
-            if v.is_floating_point() or v.is_complex()
+            if k not in self.masks and (v.is_floating_point() or v.is_complex())
+        }
+
+    def integers(self) -> dict[str, Tensor]:
+        """Integer inputs, such as tokens and categories."""
+        return {
+            k: v.detach()
+            for k, v in self.tensors()
+            if k not in self.masks and not (v.is_floating_point() or v.is_complex() or v.dtype == torch.bool)
         }
 
     def rows(self, rows: slice) -> Inputs:
         """A part of the batch; tensors with another first dimension are shared by all samples."""
         n = self.batch_size
-        return Inputs(
-            self.structure,
-            {k: v[rows] if isinstance(v, Tensor) and v.ndim and v.shape[0] == n else v for k, v in self.values.items()},
-        )
+        return self.replaced({k: v[rows] for k, v in self.tensors() if v.ndim and v.shape[0] == n})
 
     def option_rows(self, value: Any, rows: slice, *, extra: int = 0) -> Any:
         """The same part of an option that has a value for each sample; of others, all.
@@ -123,6 +131,21 @@ class Inputs:
     def is_batched(self, name: str) -> bool:
         value = self.values[name]
         return isinstance(value, Tensor) and value.ndim > 0 and value.shape[0] == self.batch_size
+
+
+def _masks(values: dict[str, Any], structure: str, model: Callable[..., Any] | None) -> frozenset[str]:
+    """The inputs whose name in the model's forward has "mask" in it; none where nothing else is left to explain."""
+    names = dict(zip(values, values, strict=True))
+    if structure != "dict":
+        forward = model.forward if isinstance(model, nn.Module) else model
+        try:
+            parameters = inspect.signature(forward).parameters.values() if forward is not None else ()
+        except (TypeError, ValueError):  # such as of builtins
+            parameters = ()
+        own = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        names.update(zip(values, own, strict=False))
+    masks = frozenset(key for key, name in names.items() if "mask" in name.lower())
+    return masks if any(isinstance(v, Tensor) and k not in masks for k, v in values.items()) else frozenset()
 
 
 @contextmanager

@@ -45,7 +45,7 @@ class Call:
         return self.func(*self.args, **self.kwargs)
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
-        """The argument called ``name``, wherever this spelling of the operation has it; else the one at ``position``."""
+        """The argument called ``name``, wherever this spelling of the operation has it, or that at ``position``."""
         if name in self.kwargs:
             return self.kwargs[name]
         position, name = place(self.func, name, position)

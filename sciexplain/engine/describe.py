@@ -31,9 +31,10 @@ class Description:
 
 def describe(composite: Composite, model: Callable[..., Any], inputs: Any) -> Description:
     """See :meth:`sciexplain.Composite.describe`."""
-    model, given = original(model), Inputs.of(inputs)
+    model = original(model)
+    given = Inputs.of(inputs, model)
     leaves = given.leaves()
-    integers = {k: v.detach() for k, v in given.tensors() if k not in leaves}
+    integers = given.integers()
     engine = LRP(composite, on_unknown="gradient", roots=leaves.values(), trace=True)
     shadows = [engine.tokens.add(v) for v in integers.values() if v.dtype != torch.bool]
     with torch.inference_mode(False), torch.enable_grad(), buffers_restored(model):

@@ -43,6 +43,9 @@ class Bounded(Hint):
 class Shifted(Hint):
     """A signal plus a number: cut to an interval from 0 on it is a gate, as in relu6(x + 3)."""
 
+    positive: bool = False
+    """Whether it was cut at 0 already."""
+
 
 @dataclass(eq=False, slots=True)
 class Chosen(Hint):
@@ -107,7 +110,8 @@ def activated(tag: Tag, name: str, f: Callable[[Tensor], Tensor], like: Tensor) 
     """(gate, hint) of the activation ``f`` called ``name`` at a tensor with ``tag``."""
     hint = Powers() if name in ("exp", "exp2") else Bounded() if name in names.BOUNDED and not tag.gate else None
     gate = name in names.GATES or (tag.gate and name in names.KEEPS_GATES)
-    if not gate and isinstance(tag.hint, Shifted) and name in ("clamp", "relu6", "hardtanh"):
-        low, high = f(like.new_tensor([-torch.inf, torch.inf])).tolist()
+    if not gate and isinstance(tag.hint, Shifted) and name in names.CUTS:
+        low, high = f(like.new_tensor([0.0 if tag.hint.positive else -torch.inf, torch.inf])).tolist()
         gate = low == 0 and high < torch.inf
+        hint = Shifted(positive=True) if low == 0 and not gate else None
     return gate, hint

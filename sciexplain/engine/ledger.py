@@ -48,10 +48,17 @@ class Row:
         def add(c: Tensor | None) -> None:
             if c is None:
                 return
-            relevance = c if carries_relevance else torch.where(c == 0, 0.0, values.to(torch.float64) * c)
+            relevance = c if carries_relevance else torch.where(c == 0, 0.0, _product(values, c))
             self.add(side, relevance)
 
         tensor.register_hook(add)
+
+
+def _product(values: Tensor, c: Tensor) -> Tensor:
+    """In float64; of complex numbers that of the real and of the imaginary parts."""
+    if values.is_complex():
+        return (values.conj() * c).real.to(torch.float64)
+    return values.to(torch.float64) * c
 
 
 @dataclass(frozen=True)

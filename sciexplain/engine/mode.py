@@ -23,6 +23,7 @@ from .capture import Captures
 from .casts import in_full_precision
 from .credit import Credits
 from .handlers import FUSED, HANDLERS, WRITTEN_OUT
+from .handlers.activation import AtZero
 from .handlers.product import bias_target
 from .layer import layer_of
 from .ledger import Row
@@ -89,6 +90,7 @@ class LRP(Engine):
         self.captures = Captures(layers, self.yields_relevance)
         super().__init__(on_unknown, roots, self.captures.on_output if layers else None)
         self.layer_count = 0
+        self.at_zero: dict[Any, AtZero] = {}
         self.rows: list[Row] | None = [] if ledger else None
         self.trace: list[tuple[str, str, tuple[int, ...], str, Any]] | None = [] if trace else None
         self.tokens = Tokens()
@@ -132,7 +134,7 @@ class LRP(Engine):
                 args_before, kwargs_before = swapped((args, kwargs), {id(args[0]): args[0].clone()})
                 return args[0].copy_(written_out(*args_before, **kwargs_before))
         call = Call(self, func, name, args, kwargs, active)
-        if inplace:
+        if inplace and name not in names.DROPOUT:  # which changes nothing
             return self._in_place(call)
         return self._out_of_place(call)
 

@@ -51,7 +51,8 @@ MOVEMENT = listed("""
     scatter index_put masked_scatter masked_fill where index_copy index_fill select_scatter slice_scatter
     diagonal_scatter fill_diagonal fill zero pad constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d
     replication_pad1d replication_pad2d replication_pad3d max_unpool1d max_unpool2d max_unpool3d
-    atleast_1d atleast_2d atleast_3d meshgrid pin_memory copy _unsafe_masked_index _pack_padded_sequence _pad_packed_sequence
+    atleast_1d atleast_2d atleast_3d meshgrid pin_memory copy _unsafe_masked_index
+    _pack_padded_sequence _pad_packed_sequence
 """)
 """Values are rearranged: relevance moves with them, whether it is carried as c or as R."""
 
@@ -115,10 +116,13 @@ KEEPS_GATES = listed("""
 BOUNDED = listed("tanh erf sin cos softsign")
 """Activations within ±1, from which adding 1 makes a gate."""
 
+CUTS = listed("clamp clamp_min clamp_max relu relu6 hardtanh threshold")
+"""Activations that cut a signal off."""
+
 PICKING = listed("topk max amax sort msort kthvalue gather take_along_dim")
 """What they take out of a distribution (a softmax, sigmoids) chooses and weighs experts, and is a gate."""
 
-NORMALIZERS = listed("rsqrt reciprocal __rdiv__ __rtruediv__")
+NORMALIZERS = listed("rsqrt reciprocal __rdiv__ __rtruediv__ inverse linalg_inv linalg_pinv pinverse")
 """Their output is a statistic that scales a signal; undefined at 0, so they have no secant."""
 
 TAYLOR = listed("""

@@ -111,6 +111,7 @@ class DeepLift(Engine):
             result = func(*args, **kwargs)
             if active and any(t.is_floating_point() for t in tensors_in(result)):
                 self.note_unknown(f"{name} under no_grad")
+                self.decisions.add(f"{name} under no_grad")
             return result
         if not active:
             return self._follow(func, name, inplace, args, kwargs)

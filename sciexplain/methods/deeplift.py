@@ -96,7 +96,7 @@ def _multiplied(
     engine = DeepLift(
         on_unknown=on_unknown, ledger=ledger, reveal_cancel=rule == "reveal_cancel", roots=leaves.values()
     )
-    integers = {k: v.detach().clone() for k, v in inputs.tensors() if k not in leaves and v.dtype != torch.bool}
+    integers = {k: v.clone() for k, v in inputs.integers().items()}
     shadows = {k: engine.tokens.add(v) for k, v in integers.items()}
     # a model may change its input in place, which autograd forbids for leaves
     copies = {k: tags.as_input(v.clone()) for k, v in leaves.items()}
@@ -117,6 +117,7 @@ def _multiplied(
         explained = explained_output(output)
     fixed = target if callable(target) else begin.fixed
     engine.find_hidden([explained])
+    engine.decisions.update(u.operation for u in engine.unknown if u.operation.startswith("hidden"))
     roots = {**leaves, **shadows}
     references = [{k: r[k] for k in slots} for r in references]  # the rest, such as masks, is as it is
     relevance = {k: torch.zeros(v.shape, dtype=_dtype(v, begin.score), device=v.device) for k, v in inputs.tensors()}
@@ -180,7 +181,13 @@ def _mean_score(
     Below a function mode, even an idle one, torch's modules do not take their fused paths, which differ on padding.
     """
     with torch.no_grad(), buffers_restored(model), FullPrecision():
-        outputs = [inputs.replaced({k: v.clone() for k, v in r.items()}).call(model) for r in references]
+        try:
+            outputs = [inputs.replaced({k: v.clone() for k, v in r.items()}).call(model) for r in references]
+        except Exception as error:
+            raise InputError(
+                f"The model does not take the reference ({error}). It decides by its input, so that the reference must "
+                "be one that it takes."
+            ) from error
         return torch.stack([start(o, fixed, inputs.batch_size).score for o in outputs]).mean(0)
 
 

@@ -49,7 +49,7 @@ class Propagation:
     def __init__(self, inputs: Inputs, composite: Composite | str | None = None, **options: Any) -> None:
         self._inputs, self._leaves = inputs, inputs.leaves()
         self.engine = LRP(composite or "epsilon", roots=self._leaves.values(), **options)
-        self._integers = {k: v.detach() for k, v in inputs.tensors() if k not in self._leaves and v.dtype != torch.bool}
+        self._integers = inputs.integers()
         self._shadows = {k: self.engine.tokens.add(v) for k, v in self._integers.items()}
 
     def forward(self, model: Callable[..., Any], finish: Callable[[Any], Any] = lambda output: output) -> Any:

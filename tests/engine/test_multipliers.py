@@ -141,6 +141,34 @@ def test_detached_values_are_the_samples():
     torch.testing.assert_close(found.ledger.absorbed["unruled"], found.convergence_error)
 
 
+class Square(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, g):
+        return 2 * ctx.saved_tensors[0] * g
+
+
+def test_what_cannot_be_seen_is_named_and_measured():
+    with pytest.warns(UserWarning, match="hidden Square"):
+        found = sx.explain(lambda x: Square.apply(x * 2), X, 1, method="deeplift", reference=X0)
+    expected = (4 * (X**2 - X0**2))[:, 1] - found.relevance.sum(1)
+    assert expected.abs().max() > 1e-2
+    torch.testing.assert_close(found.convergence_error, expected)
+
+    def stopped(x):
+        with torch.no_grad():
+            scale = x.norm(dim=1, keepdim=True)
+        return x * scale
+
+    with pytest.warns(UserWarning, match="norm under no_grad"):
+        found = sx.explain(stopped, X, 1, method="deeplift", reference=X0)
+    torch.testing.assert_close(found.convergence_error, (stopped(X) - stopped(X0))[:, 1] - found.relevance.sum(1))
+
+
 def test_equal_values_give_no_noise():
     """Where sample and reference meet, the multiplier is the derivative, not a quotient of rounding errors."""
     net = randomize(nn.Sequential(nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 1)))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ...blocks import blocks
 from ...rules import Pass, stabilize
+from ...splitting import like
 from .. import gates, names, tags
-from ..call import Call, local
+from ..call import Call, local, tensors_in
 from ..layer import layer_of
 
 
@@ -43,27 +45,59 @@ def secant(call: Call) -> Any:
     if isinstance(rule, Pass):
         call.treatment = str(rule)
         slope = y / stabilize(values, rule.stabilizer)
+    elif all(t is z for t in tensors_in((call.args, call.kwargs))) and not isinstance(call.hint, gates.Powers):
+        kept = lrp.keeper.keep(z)  # which the layer before keeps too; the slope would be one more
+        return local(z, y, lambda c: _times_secant(c, f, kept.get(), _at_zero(call, z, f)))
     else:
-        slope = _secant_slope(f, values, y)
+        slope = _secant_slope(f, values, y, _at_zero(call, z, f))
     if isinstance(powers := call.hint, gates.Powers):
         derivative = y if call.name == "exp" else y * math.log(2)
         return local(z, y, lambda c: c * (derivative if powers.normalized else slope))
     return local(z, y, lambda c: c * slope)
 
 
-def _secant_slope(f: Callable[[Tensor], Tensor], z: Tensor, y: Tensor) -> Tensor:
+class AtZero(NamedTuple):
+    """An activation at 0: its value and derivative, and whether the value is 0."""
+
+    value: Tensor
+    slope: Tensor
+    vanishes: bool
+
+
+def _at_zero(call: Call, z: Tensor, f: Callable[[Tensor], Tensor]) -> AtZero:
+    """Found once for each activation of a model."""
+    key, given = None, (*call.args, *call.kwargs.values())
+    if all(value is z or not isinstance(value, Tensor) for value in given):
+        options = tuple(... if value is z else repr(value) for value in given)
+        key = (call.func, tuple(call.kwargs), options, z.dtype, z.device)
+        if (known := call.lrp.at_zero.get(key)) is not None:
+            return known
     with torch.enable_grad():
         origin = z.new_zeros((), requires_grad=True)
-        at_zero = f(origin)
-        (slope_at_zero,) = torch.autograd.grad(at_zero, origin, allow_unused=True)
-    if slope_at_zero is None or not bool(torch.isfinite(slope_at_zero)):
-        slope_at_zero = torch.zeros_like(origin)
-    at_zero = at_zero.detach()
-    if bool(at_zero == 0):
-        return torch.where(z == 0, slope_at_zero.to(z.dtype), y / z)
+        value = f(origin)
+        (slope,) = torch.autograd.grad(value, origin, allow_unused=True)
+    if slope is None or not bool(torch.isfinite(slope)):
+        slope = torch.zeros_like(value)
+    found = AtZero(value.detach(), slope.to(z.dtype), bool(value == 0))
+    if key is not None:
+        call.lrp.at_zero[key] = found
+    return found
+
+
+def _times_secant(c: Tensor, f: Callable[[Tensor], Tensor], z: Tensor, at_zero: AtZero) -> Tensor:
+    """``c`` times the slope, in pieces that stay in the cache."""
+    result = torch.empty_like(z)
+    for c_, z_, out in blocks(like(c, z), z, result):
+        torch.mul(c_, _secant_slope(f, z_, f(z_), at_zero), out=out)
+    return result
+
+
+def _secant_slope(f: Callable[[Tensor], Tensor], z: Tensor, y: Tensor, at_zero: AtZero) -> Tensor:
+    if at_zero.vanishes:
+        return torch.where(z == 0, at_zero.slope, y / z)
     # f(z) − f(0) loses its digits near 0: there the derivative at z / 2 is exact to O(z²)
     small = z.abs() < torch.finfo(z.dtype).eps ** (1 / 3)
-    slope = (y - at_zero) / z
+    slope = (y - at_zero.value) / z
     if bool(small.any()):
         with torch.enable_grad():
             middle = (z / 2).requires_grad_()
@@ -76,6 +110,8 @@ def _relu(call: Call) -> Any:
     """The gradient; right behind a linear layer, one node with it, so that only one tensor is kept."""
     layer = layer_of(call.active[0])
     if layer is None:
+        tag = tags.tag_of(call.active[0])
+        call.gate, call.hint = tag.gate, gates.Shifted(positive=True) if isinstance(tag.hint, gates.Shifted) else None
         call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
         return call.run()
     call.layer = layer.rectify()
@@ -103,7 +139,8 @@ def _dropout(call: Call) -> Any:
     training = call.argument(2, "training", call.argument(2, "train", False))
     if training and call.argument(1, "p", 0.5):
         call.lrp.note_training(call.name)
-    call.stage = tags.tag_of(call.active[0]).stage
+    tag = tags.tag_of(call.active[0])
+    call.stage, call.gate, call.hint = tag.stage, tag.gate, tag.hint
     x = call.argument(0, "input")
     return x.view_as(x)
 

@@ -39,6 +39,7 @@ def fits(lrp: LRP, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 
 def _attention(call: Call) -> Any:
+    """Weights are constant; in AttnLRP half to the values, a quarter each to queries and keys, through the softmax."""
     call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
     given = _arguments(*call.args, **call.kwargs).arguments
     query, key, value = (given.pop(n) for n in ("query", "key", "value"))

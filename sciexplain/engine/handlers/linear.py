@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ...linear_layer import Messages
@@ -126,6 +125,7 @@ def _dynamic(call: Call, *factors: Tensor) -> Any:
 
 
 def _linear(call: Call) -> Any:
+    """The composite's rule; with weights that depend on the input, a product of two signals, half to each."""
     x, weight, bias = (call.argument(i, n) for i, n in enumerate(("input", "weight", "bias")))
     if call.is_active(weight) or call.is_active(bias) or not call.is_active(x):
         return _dynamic(call, x, weight)
@@ -146,6 +146,7 @@ _TRANSPOSED_ARGUMENTS = (
 
 
 def _convolution(dims: int, transposed: bool) -> Callable[[Call], Any]:
+    """The composite's rule; with weights that depend on the input, a product of two signals, half to each."""
     names = _TRANSPOSED_ARGUMENTS if transposed else _CONVOLUTION_ARGUMENTS
 
     def handler(call: Call) -> Any:
@@ -173,6 +174,7 @@ def _convolution(dims: int, transposed: bool) -> Callable[[Call], Any]:
 
 
 def _aten_convolution(call: Call) -> Any:
+    """The composite's rule; with weights that depend on the input, a product of two signals, half to each."""
     x, weight, bias, stride, padding, dilation, transposed, output_padding, groups = call.args[:9]
     if call.is_active(weight) or call.is_active(bias) or not call.is_active(x):
         return _dynamic(call, x, weight)
@@ -214,6 +216,10 @@ def contraction(call: Call, a: Tensor, b: Tensor, product: Callable[[Tensor, Ten
     """``product(a, b)``, linear in both: a layer where one is constant, a product of signals where none is."""
     if a.layout != torch.strided or b.layout != torch.strided:
         return call.run()
+    active, constant = (a, b) if call.is_active(a) else (b, a)
+    if not call.is_active(constant) and tags.tag_of(active).gate and bool(((constant == 0) | (constant == 1)).all()):
+        call.gate = True  # only sent to other places
+        return call.run()
     if not call.is_active(b):
         if call.name in ("matmul", "mm") and b.ndim == 2:
             return as_layer(call, a, Dense(), b.mT, None)
@@ -224,6 +230,8 @@ def contraction(call: Call, a: Tensor, b: Tensor, product: Callable[[Tensor, Ten
 
 
 def _two_factors(first: str, second: str) -> Callable[[Call], Any]:
+    """With one factor constant, the composite's rule for dense layers; else as a product."""
+
     def handler(call: Call) -> Any:
         a, b = call.argument(0, first), call.argument(1, second)
         return contraction(call, a, b, lambda x, w: call.func(x, w, *call.args[2:], **_rest(call, first, second)))
@@ -236,6 +244,7 @@ def _rest(call: Call, *names: str) -> dict[str, Any]:
 
 
 def _einsum(call: Call) -> Any:
+    """With one factor constant, the composite's rule for dense layers; else as a product."""
     equation, operands = call.args[0], call.args[1:]
     if not isinstance(equation, str):
         return _many_factors(call)
@@ -256,6 +265,7 @@ def _many_factors(call: Call) -> Any:
 
 
 def _bilinear(call: Call) -> Any:
+    """With one factor constant, the composite's rule for dense layers; else as a product."""
     a, b, weight, bias = (call.argument(i, n) for i, n in enumerate(("input1", "input2", "weight", "bias")))
     if call.is_active(a) and call.is_active(b):
         call.remainder = "bias"
@@ -265,23 +275,6 @@ def _bilinear(call: Call) -> Any:
     if call.lrp.credits is not None:
         call.lrp.credits.made(call.lrp, torch.einsum, call.name, (equation, weight, other), {}, effective)
     return as_layer(call, x, Contraction(lambda x, w: torch.einsum("...ki,...i->...k", w, x)), effective, bias)
-
-
-def _batch_norm(call: Call) -> Any:
-    """In eval mode an affine map: merged with the layer before it, or a layer of its own."""
-    x, mean, var = (call.argument(i, n) for i, n in enumerate(("input", "running_mean", "running_var")))
-    weight, bias = call.argument(3, "weight"), call.argument(4, "bias")
-    eps = call.argument(7, "eps", 1e-5)
-    reduced = [d for d in range(x.ndim) if d != 1]
-    if mean is None or var is None:
-        with torch.no_grad():
-            var, mean = torch.var_mean(x.detach(), reduced, correction=0)
-    elif call.argument(5, "training", False):
-        call.lrp.note_training("batch_norm")
-        call.func, call.args, call.kwargs = F.batch_norm, (x, mean, var, weight, bias, False, 0.0, eps), {}
-    scale = torch.rsqrt(var + eps) if weight is None else weight * torch.rsqrt(var + eps)
-    shift = -mean * scale if bias is None else bias - mean * scale
-    return affine_channels(call, x, scale, shift, (weight, bias))
 
 
 def affine_channels(
@@ -306,7 +299,6 @@ def affine_channels(
 HANDLERS: dict[str, Callable[[Call], Any]] = {
     "linear": _linear,
     "bilinear": _bilinear,
-    "batch_norm": _batch_norm,
     "convolution": _aten_convolution,
     "einsum": _einsum,
     **{f"conv{d}d": _convolution(d, transposed=False) for d in (1, 2, 3)},

@@ -197,8 +197,8 @@ WRITTEN_OUT: dict[str, Callable[..., Any]] = {
     "grouped_mm": _grouped_mm,
     "_scaled_dot_product_flash_attention_for_cpu": _attention(2, "dropout_p", "is_causal"),
     "_scaled_dot_product_flash_attention": _attention(9, "dropout_p", "is_causal", "return_debug_mask"),
-    "_scaled_dot_product_efficient_attention": _attention(4, "attn_bias", "compute_log_sumexp", "dropout_p", "is_causal"),
-    "_scaled_dot_product_cudnn_attention": _attention(9, "attn_bias", "compute_log_sumexp", "dropout_p", "is_causal"),
+    "_scaled_dot_product_efficient_attention": _attention(4, "attn_bias", "with_log_sums", "dropout_p", "is_causal"),
+    "_scaled_dot_product_cudnn_attention": _attention(9, "attn_bias", "with_log_sums", "dropout_p", "is_causal"),
     "_scaled_dot_product_fused_attention_overrideable": _attention(9, "attn_bias", "dropout_p", "is_causal"),
     "_scaled_dot_product_attention_math": _attention(2, "attn_mask", "dropout_p", "is_causal", "dropout_mask"),
-}  # fmt: skip
+}

@@ -26,6 +26,7 @@ def _scaled_by_constant(call: Call, x: Tensor, constant: object) -> Any:
 
 
 def _mul(call: Call) -> Any:
+    """A gate is constant, and the signal takes all; two signals get half each."""
     a, b = call.argument(0, "input"), call.argument(1, "other")
     if call.is_active(a) and call.is_active(b):
         return multiply(call, a, b)
@@ -49,6 +50,22 @@ def _div(call: Call) -> Any:
     call.active = [t for t in call.active if t.requires_grad]
     if not call.active:  # x / x
         return call.run()
+    call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
+    return call.run()
+
+
+def _solved(call: Call) -> Any:
+    """``A⁻¹ B``: as a quotient, with A in the denominator."""
+    matrix = call.argument(0, "A")
+    right = call.argument(1, "B")
+    if not call.is_active(matrix):
+        call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
+        return call.run()
+    if not call.is_active(right):
+        return normalizer(call)
+    call.treatment = "matrix is constant"
+    call.replace(Tensor.detach, only=lambda t: t is matrix)
+    call.active = [t for t in call.active if t.requires_grad]
     call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
     return call.run()
 
@@ -163,6 +180,7 @@ def _halved(call: Call) -> Any:
 
 
 def _prod(call: Call) -> Any:
+    """An equal share to each factor."""
     x, dim = call.argument(0, "input"), call.argument(1, "dim")
     n = x.numel() if dim is None else x.shape[dim]
     call.treatment, call.gate = f"1/{n} to each factor", tags.tag_of(x).gate
@@ -254,6 +272,7 @@ HANDLERS: dict[str, Callable[[Call], Any]] = {
     "mul": _mul,
     "div": _div,
     **dict.fromkeys(names.NORMALIZERS, normalizer),
+    **dict.fromkeys(("linalg_solve_triangular", "linalg_solve"), _solved),
     "var": _halved,
     **dict.fromkeys(("pow", "__rpow__"), _power),
     **dict.fromkeys(("grid_sample", "grid_sampler"), _sampled),

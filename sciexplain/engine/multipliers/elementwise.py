@@ -19,7 +19,7 @@ from .reveal_cancel import keep_apart
 
 
 def rescale(op: Operation) -> Tensor:
-    """A function of one active argument; masks made from the input may take part."""
+    """The rescale rule for a function of one active argument; masks made from the input may take part."""
     (x,) = op.inputs()
     value = op.value()
     if value.shape != x.shape:

@@ -40,6 +40,8 @@ def _weights(pair: Pair, dim: Any) -> Tensor:
 
 
 def softmax(kind: Literal["softmax", "softmin", "log_softmax", "logsumexp"]) -> Callable[[Operation], Any]:
+    """Exponential and logarithm take their secants between reference and sample, the rest is linear."""
+
     def handler(op: Operation) -> Tensor:
         (x,) = op.inputs()
         dim = op.dimension()
