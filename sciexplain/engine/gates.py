@@ -108,7 +108,9 @@ def scaled(tag: Tag, constant: object) -> tuple[bool, Hint | None]:
 
 def activated(tag: Tag, name: str, f: Callable[[Tensor], Tensor], like: Tensor) -> tuple[bool, Hint | None]:
     """(gate, hint) of the activation ``f`` called ``name`` at a tensor with ``tag``."""
-    hint = Powers() if name in ("exp", "exp2") else Bounded() if name in names.BOUNDED and not tag.gate else None
+    hint: Hint | None = Powers() if name in ("exp", "exp2") else None
+    if name in names.BOUNDED and not tag.gate:
+        hint = Bounded()
     gate = name in names.GATES or (tag.gate and name in names.KEEPS_GATES)
     if not gate and isinstance(tag.hint, Shifted) and name in names.CUTS:
         low, high = f(like.new_tensor([0.0 if tag.hint.positive else -torch.inf, torch.inf])).tolist()

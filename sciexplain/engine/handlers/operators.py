@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 def _statistics(x: Tensor, dims: Sequence[int], eps: float | None) -> tuple[Tensor, Tensor]:
-    var, mean = torch.var_mean(x.detach(), dims, correction=0, keepdim=True)
+    var, mean = torch.var_mean(x.detach(), tuple(dims), correction=0, keepdim=True)
     return mean, torch.rsqrt(var + (eps or 0.0))
 
 
