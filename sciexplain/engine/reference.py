@@ -223,6 +223,8 @@ class DeepLift(Engine):
                 self.tape.record(func, args, kwargs, result)
             return result
         followed = any(self.tape.knows(t) for t in tensors)
+        if inplace:
+            self.keeper.before_change(args[0])
         if followed and inplace:
             self.tape.record_change(func, args[0], args, kwargs)
         result = func(*args, **kwargs)

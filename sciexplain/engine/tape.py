@@ -148,7 +148,7 @@ class Tape:
     def _with_slots(self, value: Any) -> Any:
         if isinstance(value, Tensor):
             slot = self.slot_of(value)
-            return value.detach() if slot is None else _Slot(slot)
+            return self._keeper.keep(value) if slot is None else _Slot(slot)
         if isinstance(value, tuple | list):
             items = [self._with_slots(v) for v in value]
             return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
@@ -201,6 +201,8 @@ class Tape:
 def _filled(value: Any, live: dict[int, Tensor]) -> Any:
     if isinstance(value, _Slot):
         return live[value.index]
+    if isinstance(value, Kept):
+        return value.get()
     if isinstance(value, tuple | list):
         items = [_filled(v, live) for v in value]
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)

@@ -203,6 +203,23 @@ def test_the_ledger_sees_views_changed_in_place():
     assert max(float(r.unruled.abs().max()) for r in found.ledger.rows) < 1e-12
 
 
+@pytest.mark.parametrize("ledger", [False, True])
+def test_buffers_are_as_they_were_when_used(ledger):
+    def net(x):
+        total = torch.zeros(len(x), 6, dtype=x.dtype)
+        for part in (x, x.square(), x.sin()):
+            total.index_add_(1, torch.tensor([0, 2, 4, 1, 0]), part)
+        scale = torch.ones(6, dtype=x.dtype)
+        y = total + scale
+        scale.fill_(5.0)
+        return y * total + scale
+
+    found = _found(net, ledger=ledger)
+    torch.testing.assert_close(found.relevance.sum(1), (net(X) - net(X0))[:, 1])
+    if ledger:
+        assert max(float(r.unruled.abs().max()) for r in found.ledger.rows) < 1e-12
+
+
 def test_maxima_of_padding():
     net = randomize(nn.Sequential(nn.Conv1d(1, 2, 3), nn.Flatten(), nn.Linear(10, 2)))
 
