@@ -56,6 +56,20 @@ def gap(explanation: sx.Explanation) -> float:
     return float((ledger.gap.abs() / explanation.score.abs().double().clamp_min(1e-30)).max())
 
 
+def incompleteness(explanation: sx.Explanation) -> tuple[float, float]:
+    """What DeepLIFT lacks to the difference of the scores, and what of it decisions are worth, relative to the score.
+
+    Where a model decides (an expert, an index), the sample's decision holds for the reference; the ledger says so, and
+    the first figure is without it.
+    """
+    ledger, error = explanation.ledger, explanation.convergence_error
+    assert ledger is not None
+    assert error is not None
+    decided = sum((r.unruled for r in ledger.rows if r.operation == "reference"), torch.zeros_like(ledger.gap))
+    score = explanation.score.abs().double().clamp_min(1e-30)
+    return float(((error - decided).abs() / score).max()), float((decided.abs() / score).max())
+
+
 def reach(explanation: sx.Explanation) -> float:
     relevance = explanation.relevance
     parts = relevance.values() if isinstance(relevance, dict) else _as_tuple(relevance)
@@ -81,9 +95,10 @@ def examine(name: str, composites: tuple[str, ...]) -> Row:
             row.failed = True
             row.notes.append(f"{composite}: {_short(error)}")
     try:
-        row.gaps["deeplift"] = gap(sx.explain(*case, method="deeplift", reference=references(case), ledger=True))
-    except (sx.RuleError, NotImplementedError) as error:
-        row.notes.append(f"deeplift: {_short(error)}")
+        found = sx.explain(*case, method="deeplift", reference=references(case), ledger=True, on_unknown="gradient")
+        row.gaps["deeplift"], decided = incompleteness(found)
+        if decided > TOLERANCE:
+            row.notes.append(f"{decided:.0%} of the score by the sample's decisions")
     except Exception as error:
         row.failed = True
         row.notes.append(f"deeplift: {_short(error)}")

@@ -28,8 +28,8 @@ Written by `make docs` from the tables in `sciexplain/engine`; a test holds it t
 Operations go by torch's names, and functions, methods, operators, modules, in-place variants and the operators of
 exported programs are one thing. LRP carries `c`, relevance over activation, so that relevance is `activation × c`
 everywhere, and every line says which local slope `c` is multiplied with. DeepLIFT's multipliers go from the change of
-a result, between reference and sample, to the changes of its arguments. An operation in no line is named in a warning,
-and torch's gradient is used.
+a result, between reference and sample, to the changes of its arguments. An operation in no line, or with a dash, is
+named in a warning: LRP then uses torch's gradient, DeepLIFT its average along the line from reference to sample.
 
 | operations | LRP | DeepLIFT | source |
 |---|---|---|---|
