@@ -20,7 +20,7 @@ from .base import Engine, OnUnknown
 from .call import tensors_in
 from .casts import in_full_precision
 from .ledger import Row
-from .multipliers import DIVISIONS, KNOWN, MASKABLE, POWERS, WRITTEN_OUT, is_linear, multiplied, written
+from .multipliers import DIVISIONS, KNOWN, MASKABLE, POWERS, WRITTEN_OUT, is_linear, is_reciprocal, multiplied, written
 from .multipliers.node import Operation, is_followed, joined
 from .names import listed
 from .operation import functional, operation, written_in_python
@@ -69,6 +69,7 @@ class DeepLift(Engine):
         self.tokens = Tokens(self._join)
         self.reveal_cancel = reveal_cancel
         self.contributions: Any = WeakIdKeyDictionary()
+        self.reciprocals: Any = WeakIdKeyDictionary()
         self.decisions: set[str] = set()
         """Operations whose outcome for the sample holds for the reference, which might have decided otherwise."""
         self._watched: Any = WeakIdKeyDictionary()
@@ -153,6 +154,7 @@ class DeepLift(Engine):
         return None if name in KNOWN else written_in_python(func)
 
     def _out_of_place(self, op: Operation, masked: bool) -> Any:
+        reciprocal = is_reciprocal(op)
         if self.rows is None:
             result = multiplied(op, masked=masked)
         else:
@@ -168,12 +170,16 @@ class DeepLift(Engine):
         for tensor in tensors_in(result):
             if tensor.requires_grad:
                 tags.put(tensor, tags.Tag(), op.active)
+                if reciprocal:
+                    self.reciprocals[tensor] = True
         return result
 
     def _measured(self, row: Row, tensor: Tensor) -> Tensor:
         alias = tensor.view_as(tensor)
         self.tape.record(Tensor.view_as, (tensor, tensor), {}, alias)
         tags.put(alias, tags.Tag())
+        if tensor in self.reciprocals:
+            self.reciprocals[alias] = True
         if (made_of := self.contributions.get(tensor)) is not None:
             self.contributions[alias] = made_of
         self._measure(row, alias, "passed")

@@ -127,6 +127,39 @@ def test_attention_adds_up():
     assert found.convergence_error.abs().max() < 1e-12
 
 
+NORMS = {
+    "layer_norm": lambda x: F.layer_norm(x, (6,)),
+    "by rsqrt": lambda x: (x - x.mean(1, keepdim=True)) * torch.rsqrt(x.var(1, keepdim=True, correction=0) + 1e-5),
+    "by division": lambda x: (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True, correction=0) + 1e-5).sqrt(),
+    "rms_norm": lambda x: F.rms_norm(x, (6,), eps=1e-6),
+    "rms by power": lambda x: x * (x.square().mean(1, keepdim=True) + 1e-6) ** -0.5,
+    "normalize": lambda x: F.normalize(x, dim=1, eps=1e-6),
+}
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_norms_of_a_constant_reference_lose_no_digits(norm):
+    """At a reference of zeros the denominators all but vanish, layer after layer."""
+    layers = [randomize(nn.Linear(6, 6, bias=False), i) for i in range(12)]
+
+    def net(x):
+        for layer in layers:
+            x = x + layer(NORMS[norm](x))
+        return x
+
+    found = _found(net, sample(3, 6), torch.zeros(3, 6).double())
+    assert found.relevance.abs().max() < 1e4
+    assert found.convergence_error.abs().max() < 1e-11
+
+
+def test_quotient_rule():
+    a, b, a0, b0 = (sample(4, 1, seed=s).abs() + 0.1 for s in range(4))
+    found = sx.explain(lambda p, q: p / q, (a, b), 0, method="deeplift", reference=(a0, b0)).relevance
+    mean, denominator = (a / b + a0 / b0) / 2, (b + b0) / 2
+    torch.testing.assert_close(found[0], (a - a0) / denominator)
+    torch.testing.assert_close(found[1], -mean * (b - b0) / denominator)
+
+
 def test_detached_values_are_the_samples():
     """A sample's scale that the author took as constant stays the sample's in the reference, and the ledger says so."""
 

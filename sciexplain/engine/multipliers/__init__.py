@@ -18,7 +18,7 @@ from ..names import listed
 from . import written
 from .elementwise import rectify, rescale
 from .node import Operation, is_followed
-from .products import SMOOTH, along_line, averaged
+from .products import SMOOTH, along_line, averaged, divided
 from .reveal_cancel import contributing
 from .sampling import sampled
 from .softmax import softmax
@@ -102,6 +102,18 @@ def is_linear(op: Operation, masked: bool) -> bool:
     return name in LINEAR or (name in BILINEAR and len(op.active) == 1)
 
 
+def is_reciprocal(op: Operation) -> bool:
+    """Whether the result is a reciprocal of what depends on the input, or one rearranged or scaled."""
+    name = op.name
+    if name in names.NORMALIZERS or (name in DIVISIONS and not op.is_active(op.argument(0, "input"))):
+        return True
+    exponent = op.argument(1, "exponent")
+    if name in POWERS and isinstance(exponent, int | float):
+        return exponent < 0
+    alone = len(op.active) == 1 and op.active[0] in op.engine.reciprocals
+    return alone and (name in names.MOVEMENT or name in ("mul", "multiply") or name in DIVISIONS)
+
+
 def multiplied(op: Operation, *, masked: bool) -> Any:
     """The result of ``op`` with its multipliers, on the tape."""
     name, inputs = op.name, op.inputs()
@@ -115,6 +127,11 @@ def multiplied(op: Operation, *, masked: bool) -> Any:
         op.treatment = "winner takes all"
         extreme: Any = _extreme(op)
         return winner(extreme)(op)
+    if name in ("mul", "multiply") and len(inputs) == 2:
+        statistics = [t for t in inputs if t in op.engine.reciprocals]
+        if len(statistics) == 1:
+            op.treatment = "quotient"
+            return divided(op, statistics[0])
     if name in BILINEAR:
         op.treatment = "averaged gradient"
         return averaged(len(op.active))(op)

@@ -24,6 +24,29 @@ def averaged(degree: int) -> Callable[[Operation], Tensor]:
     return lambda op: along_line(op, (degree + 1) // 2)
 
 
+def divided(op: Operation, statistic: Tensor) -> Tensor:
+    r"""A product with a reciprocal, :math:`y = a r = a / b`, by the product rule for :math:`a = y b`.
+
+    :math:`Δy = (Δa - \bar y Δb) / \bar b` with the means of sample and reference: exact as the other way round, and
+    without the digits lost where a reference's denominator all but vanishes, as in a LayerNorm of a constant.
+    """
+    inputs = op.inputs()
+    (signal,) = (t for t in inputs if t is not statistic)
+    signals, statistics = (op.engine.tape.pair(t) for t in (signal, statistic))
+
+    def multiply(m: Tensor) -> list[Tensor]:
+        a, a0, r, r0 = signals.sample, signals.reference, statistics.sample, statistics.reference
+        total = (r.abs() + r0.abs()).clamp_min(torch.finfo(r.dtype).tiny)
+        w, w0 = r0.abs() / total, r.abs() / total
+        parts = {
+            id(signal): (m * (w * r + w0 * r0)).sum_to_size(a.shape),
+            id(statistic): (m * (w0 * a + w * a0)).sum_to_size(r.shape),
+        }
+        return [parts[id(t)] for t in inputs]
+
+    return op.record(joined(op.value(), inputs, multiply))
+
+
 def along_line(op: Operation, nodes: int) -> Tensor:
     """The derivative averaged over ``nodes`` Gauss–Legendre nodes, of an operation with one output."""
     inputs = op.inputs()
