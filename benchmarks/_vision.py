@@ -147,7 +147,7 @@ TIMM: dict[str, dict[str, Any]] = {
     "sequencer2d_s": {"layers": (1, 1, 1, 1), "embed_dims": (24, 32, 32, 32), "hidden_sizes": (6, 8, 8, 8)},
     "shvit_s1": {},
     "skresnet18": {},
-    "starnet_s1": {},
+    "starnet_s1": {"depths": (1, 1, 1, 1)},
     "swiftformer_xs": {},
     "swin_tiny_patch4_window7_224": {
         **SIZED,

@@ -140,7 +140,7 @@ def gradient(case: Case) -> None:
     else:
         first = output[0] if isinstance(output, tuple) else output
         score = first.flatten(2).sum(-1)[:, 1].sum() if first.ndim > 2 else first[:, 1 % first.shape[1]].sum()
-    torch.autograd.grad(score, ends, allow_unused=True)
+    torch.autograd.grad(score, [t for t in ends if t.requires_grad], allow_unused=True)
 
 
 def _as_tuple(inputs: Any) -> tuple[Any, ...]:

@@ -257,13 +257,13 @@ def _propagated(ctx: Any, c: Tensor | None) -> Tensor | None:
     if ctx.layer is None:
         raise RuntimeError("Relevance was propagated a second time; keep the graph with retain_graph=True.")
     result = None if c is None else ctx.layer.propagate(c)
-    if not _keeps_graph():
+    if not keeps_graph():
         ctx.layer = None  # as autograd does with its own saved tensors
     return result
 
 
 # private, but the only way to know; without it tensors just live until the graph does
-_keeps_graph: Callable[[], bool] = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True)
+keeps_graph: Callable[[], bool] = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True)
 
 
 class _Emit(torch.autograd.Function):

@@ -17,7 +17,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from . import names, tags
 from .base import Engine, OnUnknown
-from .call import tensors_in
+from .call import swapped, tensors_in
 from .casts import in_full_precision
 from .ledger import Row
 from .multipliers import DIVISIONS, KNOWN, MASKABLE, POWERS, WRITTEN_OUT, is_linear, is_reciprocal, multiplied, written
@@ -72,6 +72,8 @@ class DeepLift(Engine):
         self.reciprocals: Any = WeakIdKeyDictionary()
         self.decisions: set[str] = set()
         """Operations whose outcome for the sample holds for the reference, which might have decided otherwise."""
+        self.token_decisions: set[str] = set()
+        """The same by integers of the input, which are structure (an edge, an index) where none becomes a number."""
         self._watched: Any = WeakIdKeyDictionary()
 
     def watch(self, tensor: Tensor) -> Callable[[], bool]:
@@ -130,7 +132,8 @@ class DeepLift(Engine):
         masked = any(not t.requires_grad and self.tape.knows(t) for t in tensors)
         if masked and name not in MASKABLE:
             op.freeze(self.tape.knows)
-            self.decisions.add(name)
+            by_tokens = all(self.tokens.known([t]) for t in tensors if not t.requires_grad and self.tape.knows(t))
+            (self.token_decisions if by_tokens else self.decisions).add(name)
             masked = False
         return self._in_place(op, masked) if inplace else self._out_of_place(op, masked)
 
@@ -203,6 +206,8 @@ class DeepLift(Engine):
             result = op.run()
         else:
             op.func, op.args, op.kwargs = functional(op)
+            if not target.requires_grad:  # its values are read again on the way back
+                op.args = swapped(op.args, {id(target): target.clone()})
             # for the ledger, since torch does not ask a view's hooks where it changes the view
             changed = self._out_of_place(op, masked) if linear else self.seen(op.func, *op.args, **op.kwargs)
             self.keeper.before_change(target)

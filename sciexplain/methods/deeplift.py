@@ -117,6 +117,8 @@ def _multiplied(
         explained = explained_output(output)
     fixed = target if callable(target) else begin.fixed
     engine.find_hidden([explained])
+    if engine.tokens.joined:
+        engine.decisions.update(engine.token_decisions)
     engine.decisions.update(u.operation for u in engine.unknown if u.operation.startswith("hidden"))
     roots = {**leaves, **shadows}
     references = [{k: r[k] for k in slots} for r in references]  # the rest, such as masks, is as it is
@@ -124,6 +126,7 @@ def _multiplied(
     replayed = torch.zeros_like(begin.score)
     ends = {s: t for t in tensors_in(_plain(output)) if (s := engine.tape.slot_of(t)) is not None}
     count = len(references)
+    structure: set[str] = set()
     for i, reference in enumerate(references):
         values = engine.tape.replay(((slots[k], reference[k].clone()) for k in slots), ends)
         found = gradients_to(
@@ -131,12 +134,14 @@ def _multiplied(
         )
         for (name, root), m in zip(roots.items(), found, strict=True):
             if m is None:
+                structure.add(name)  # integers that nothing turned into numbers stay as they are
                 continue
             change = m if name in shadows else m * (root.detach() - reference[name])
             relevance[name] += change.to(relevance[name].dtype) / count
         swapped = _replaced(output, {id(t): values[s] for s, t in ends.items()})
         replayed += start(swapped, fixed, inputs.batch_size).score / count
-    at_reference = _mean_score(model, inputs, references, fixed) if engine.decisions else replayed
+    moved = [{k: v for k, v in r.items() if k not in structure or k in leaves} for r in references]
+    at_reference = _mean_score(model, inputs, moved, fixed) if engine.decisions else replayed
     engine.report_unknown()
     rows = None
     if engine.rows is not None:

@@ -37,6 +37,9 @@ MORE = {
     "cumprod": lambda x: x.cumprod(1),
     "cummax": lambda x: x.cummax(1).values,
     "scatter_reduce amax": lambda x: torch.zeros(3, 6).double().scatter_reduce(1, INDEX, x[:, :4], "amax"),
+    "scatter_reduce amax in place": lambda x: torch.zeros(3, 6).double().scatter_reduce_(
+        1, INDEX, x[:, :4], "amax", include_self=False
+    ),
     "lgamma": lambda x: torch.lgamma(x.abs() + 1),
     "log": lambda x: torch.log(x.abs() + 0.1),
     "cdist": lambda x: torch.cdist(x.view(3, 3, 2), x.view(3, 2, 3)[:, :, :2]),
@@ -150,6 +153,19 @@ def test_norms_of_a_constant_reference_lose_no_digits(norm):
     found = _found(net, sample(3, 6), torch.zeros(3, 6).double())
     assert found.relevance.abs().max() < 1e4
     assert found.convergence_error.abs().max() < 1e-11
+
+
+def test_integers_that_are_structure_have_no_reference():
+    edges = torch.tensor([[0, 1], [1, 2], [2, 0]])
+
+    def net(x, edges):
+        return torch.zeros_like(x).index_add(0, edges[:, 1], torch.tanh(x[edges[:, 0]]))
+
+    x, x0 = sample(3, 4), sample(3, 4, seed=2)
+    found = sx.explain(net, (x, edges), 1, method="deeplift", reference=(x0, None))
+    difference = (net(x, edges) - net(x0, edges))[:, 1]
+    torch.testing.assert_close(found.relevance[0].sum(), difference.sum())
+    assert found.convergence_error is None or found.convergence_error.sum().abs() < 1e-12
 
 
 def test_quotient_rule():

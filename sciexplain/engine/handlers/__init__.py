@@ -13,6 +13,7 @@ from . import (
     activation,
     attention,
     fused_attention,
+    fused_recurrent,
     linear,
     normalization,
     operators,
@@ -23,6 +24,7 @@ from . import (
 HANDLERS: dict[str, Callable[[Call], Any]] = {
     **activation.HANDLERS,
     **fused_attention.HANDLERS,
+    **fused_recurrent.HANDLERS,
     **linear.HANDLERS,
     **normalization.HANDLERS,
     **product.HANDLERS,
@@ -36,6 +38,6 @@ WRITTEN_OUT: dict[str, Callable[..., Any]] = {
     **operators.WRITTEN_OUT,
 }
 
-FUSED = fused_attention.FUSED
+FUSED = {**fused_attention.FUSED, **fused_recurrent.FUSED}
 
 __all__ = ["FUSED", "HANDLERS", "WRITTEN_OUT"]

@@ -52,6 +52,8 @@ def _elman_step(activation: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Sta
 
 
 Step = Callable[[Tensor, State, Weights], State]
+Run = Callable[[Step, Tensor, list[int] | None, State, Weights, bool], tuple[Tensor, State]]
+"""One direction of one layer; see :func:`run_steps`."""
 
 
 def _cell(step: Step) -> Callable[..., Any]:
@@ -72,7 +74,7 @@ def _cell(step: Step) -> Callable[..., Any]:
     return cell
 
 
-def _network(step: Step) -> Callable[..., tuple[Tensor, ...]]:
+def network(step: Step, run: Run) -> Callable[..., tuple[Tensor, ...]]:
     """A whole sequence: torch's two forms, padded ``(input, hx, …)`` and packed ``(data, batch_sizes, hx, …)``."""
 
     def padded(
@@ -87,7 +89,8 @@ def _network(step: Step) -> Callable[..., tuple[Tensor, ...]]:
         batch_first: bool = False,
     ) -> tuple[Tensor, ...]:
         x = input.transpose(0, 1) if batch_first else input
-        x, state = _stack(step, x, None, hx, params, has_biases, num_layers, dropout if train else 0.0, bidirectional)
+        p = dropout if train else 0.0
+        x, state = _stack(step, run, x, None, hx, params, has_biases, num_layers, p, bidirectional)
         return (x.transpose(0, 1) if batch_first else x), *state
 
     def packed(
@@ -103,20 +106,21 @@ def _network(step: Step) -> Callable[..., tuple[Tensor, ...]]:
     ) -> tuple[Tensor, ...]:
         sizes = batch_sizes.tolist()
         x, state = _stack(
-            step, data, sizes, hx, params, has_biases, num_layers, dropout if train else 0.0, bidirectional
+            step, run, data, sizes, hx, params, has_biases, num_layers, dropout if train else 0.0, bidirectional
         )
         return x, *state
 
-    def network(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
+    def either(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
         sizes = args[1] if len(args) > 1 else kwargs.get("batch_sizes")
         is_packed = isinstance(sizes, Tensor) and not sizes.is_floating_point()
         return (packed if is_packed else padded)(*args, **kwargs)
 
-    return network
+    return either
 
 
 def _stack(
     step: Step,
+    run: Run,
     x: Tensor,
     sizes: list[int] | None,
     hx: Tensor | Sequence[Tensor],
@@ -139,7 +143,7 @@ def _stack(
             b_ih, b_hh = others[:2] if has_biases else (None, None)
             w_hr = others[-1] if len(others) % 2 else None
             state = tuple(s[k] for s in initial)
-            out, final = _run(step, x, sizes, state, Weights(w_ih, w_hh, b_ih, b_hh, w_hr), reverse)
+            out, final = run(step, x, sizes, state, Weights(w_ih, w_hh, b_ih, b_hh, w_hr), reverse)
             outputs.append(out)
             finals.append(final)
         x = torch.cat(outputs, -1) if bidirectional else outputs[0]
@@ -148,7 +152,7 @@ def _stack(
     return x, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
 
 
-def _run(
+def run_steps(
     step: Step, x: Tensor, sizes: list[int] | None, state: State, weights: Weights, reverse: bool
 ) -> tuple[Tensor, State]:
     """One direction of one layer over ``x`` (T, N, C), or packed (Σ sizes, C) with ``sizes`` samples in each step."""
@@ -190,11 +194,11 @@ def _mkldnn_rnn_layer(
 ) -> tuple[Tensor, ...]:
     """One direction of one LSTM layer, as decomposed programs have it."""
     state = tuple(s.reshape(input.shape[1], -1) for s in (hx, cx))
-    out, (h, c) = _run(_lstm_step, input, None, state, Weights(w_ih, w_hh, b_ih, b_hh), reverse)
+    out, (h, c) = run_steps(_lstm_step, input, None, state, Weights(w_ih, w_hh, b_ih, b_hh), reverse)
     return out, h.view_as(hx), c.view_as(cx), out.new_empty(0)
 
 
-_STEPS: dict[str, Step] = {
+STEPS: dict[str, Step] = {
     "lstm": _lstm_step,
     "gru": _gru_step,
     "rnn_tanh": _elman_step(torch.tanh),
@@ -202,7 +206,7 @@ _STEPS: dict[str, Step] = {
 }
 
 WRITTEN_OUT: dict[str, Callable[..., Any]] = {
-    **{name: _network(step) for name, step in _STEPS.items()},
-    **{f"{name}_cell": _cell(step) for name, step in _STEPS.items()},
+    **{name: network(step, run_steps) for name, step in STEPS.items()},
+    **{f"{name}_cell": _cell(step) for name, step in STEPS.items()},
     "mkldnn_rnn_layer": _mkldnn_rnn_layer,
 }
