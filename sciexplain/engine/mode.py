@@ -110,7 +110,10 @@ class LRP(Engine):
             return func(*args, **kwargs)
         name, inplace = operation(func, args, kwargs)
         if name in names.CONSTANT:
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            if name == "detach" and args[0].grad_fn is not None:
+                self.tokens.stop(result)
+            return result
         args, kwargs = self._without_parameters(args), self._without_parameters(kwargs)
         active = [t for t in tensors_in((args, kwargs)) if t.requires_grad]
         if not torch.is_grad_enabled():

@@ -40,6 +40,7 @@ class Tokens:
     def __init__(self, join: Callable[[Tensor, Tensor], Tensor] | None = None) -> None:
         self._join = join
         self._shadows: Any = WeakIdKeyDictionary()
+        self._stopped: Any = WeakIdKeyDictionary()
         self.joined = False
         """Whether integers of the input became numbers."""
 
@@ -49,6 +50,10 @@ class Tokens:
         self._shadows[tokens] = shadow
         return shadow
 
+    def stop(self, detached: Tensor) -> None:
+        """What the model detached from the signal, and what it makes of it, is no table to look tokens up in."""
+        self._stopped[detached] = True
+
     def known(self, tensors: Iterable[Tensor]) -> bool:
         """Whether any of ``tensors`` comes from the explained integers."""
         return len(self._shadows) > 0 and any(t in self._shadows for t in tensors)
@@ -57,7 +62,13 @@ class Tokens:
         self, lrp: LRP, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Run an operation without active tensors; integer inputs that take part stay known."""
-        tracked = [t for t in tensors_in((args, kwargs)) if t in self._shadows] if len(self._shadows) else []
+        given = list(tensors_in((args, kwargs))) if len(self._shadows) else []
+        tracked = [t for t in given if t in self._shadows]
+        if len(self._stopped) and any(t in self._stopped for t in given):
+            result = func(*args, **kwargs)
+            for made in tensors_in(result):
+                self.stop(made)
+            return result
         if not tracked:
             return func(*args, **kwargs)
         if name == "embedding":

@@ -168,6 +168,22 @@ def test_integers_that_are_structure_have_no_reference():
     assert found.convergence_error is None or found.convergence_error.sum().abs() < 1e-12
 
 
+def test_what_is_detached_is_no_embedding():
+    """The maximum in a softmax over edges, detached and looked up by the edges' ends, gives those no relevance."""
+    ends = torch.tensor([0, 1, 1, 0, 2])
+
+    def net(x, ends):
+        top = torch.zeros(3, 4, dtype=x.dtype).index_add(0, ends, x.detach())
+        e = torch.exp(x - top.index_select(0, ends))
+        total = torch.zeros(3, 4, dtype=x.dtype).index_add(0, ends, e)
+        return e / total.index_select(0, ends)
+
+    x, x0 = sample(5, 4), sample(5, 4, seed=2)
+    for options in ({}, {"method": "deeplift", "reference": (x0, None)}):
+        found = sx.explain(net, (x, ends), 1, **options)
+        assert not found.relevance[1].any()
+
+
 def test_quotient_rule():
     a, b, a0, b0 = (sample(4, 1, seed=s).abs() + 0.1 for s in range(4))
     found = sx.explain(lambda p, q: p / q, (a, b), 0, method="deeplift", reference=(a0, b0)).relevance
