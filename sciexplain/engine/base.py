@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from ..errors import ModelError, RuleError, UnknownOperationError
-from . import tags
+from . import names, tags
+from .call import tensors_in
 from .keep import Keeper
 from .modules import ModuleStack
 from .programs import as_written
@@ -137,6 +138,15 @@ class Engine(TorchFunctionMode):
                 "Call model.eval() first.",
                 stacklevel=3,
             )
+
+    def note_cut(self, name: str, args: tuple[Any, ...], active: Iterable[Tensor], result: Any) -> bool:
+        """Name an operation under ``no_grad`` that takes the input's values, not just its type or shape."""
+        given = args[:1] if name in names.LIKE else list(active)
+        cut = any(isinstance(t, Tensor) and t.requires_grad for t in given)
+        if not cut or not any(t.is_floating_point() for t in tensors_in(result)):
+            return False
+        self.note_unknown(f"{name} under no_grad")
+        return True
 
     # -- parameters ------------------------------------------------------------------------------------------------
 

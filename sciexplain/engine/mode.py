@@ -118,8 +118,7 @@ class LRP(Engine):
         active = [t for t in tensors_in((args, kwargs)) if t.requires_grad]
         if not torch.is_grad_enabled():
             result = func(*args, **kwargs)
-            if active and any(t.is_floating_point() for t in tensors_in(result)):
-                self.note_unknown(f"{name} under no_grad")
+            self.note_cut(name, args, active, result)
             return result
         if not active:
             result = self.tokens.follow(self, func, name, args, kwargs)

@@ -136,6 +136,9 @@ For functions of several values, and those that have no value at 0 to draw a sec
 
 SOFTMAX = listed("softmax softmin gumbel_softmax")
 
+LIKE = listed("to type_as view_as expand_as reshape_as")
+"""Of a second tensor they take the type or the shape only."""
+
 CONSTANT = listed("""
     __set__ detach detach_ size dim numel nelement stride storage_offset is_floating_point is_complex item tolist numpy
     __len__ __bool__ __contains__ __hash__ __repr__ __format__ argmax argmin argsort shape zeros_like ones_like

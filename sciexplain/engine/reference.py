@@ -115,8 +115,7 @@ class DeepLift(Engine):
         active = [t for t in tensors if t.requires_grad]
         if not torch.is_grad_enabled():
             result = func(*args, **kwargs)
-            if active and any(t.is_floating_point() for t in tensors_in(result)):
-                self.note_unknown(f"{name} under no_grad")
+            if self.note_cut(name, args, active, result):
                 self.decisions.add(f"{name} under no_grad")
             return result
         if not active:

@@ -26,8 +26,10 @@ _CASTS = {"to", "float", "double", "half", "bfloat16", "type", "type_as"}
 
 def _rows_looked_up(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
     """The index of ``table[tokens]`` or ``table.index_select(0, tokens)``."""
-    if name == "__getitem__" and isinstance(args[1], Tensor):
-        return args[1]
+    if name in ("__getitem__", "index"):
+        first, *others = [*args[1], None] if isinstance(args[1], tuple | list) else [args[1]]
+        rows = isinstance(first, Tensor) and all(o is None or o is Ellipsis or o == slice(None) for o in others)
+        return first if rows else None
     if name == "index_select":
         table, dim, index = (*args, *kwargs.values())[:3]
         return index if dim == 0 and isinstance(index, Tensor) and index is not table else None

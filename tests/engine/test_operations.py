@@ -120,6 +120,16 @@ def test_what_cannot_be_seen_is_named():
         sx.explain(stopped, sample(2, 3))
 
 
+@pytest.mark.parametrize("method", ["lrp", "deeplift"])
+def test_a_type_or_shape_under_no_grad_is_no_cut(method):
+    def placed(x):
+        with torch.no_grad():
+            places = torch.arange(3).type_as(x).expand_as(x) / 4
+        return (x + places).sum(1)
+
+    assert sx.explain(placed, sample(2, 3), method=method, on_unknown="error").relevance.abs().min() > 0
+
+
 @pytest.mark.filterwarnings("ignore:The model is in training mode")
 @pytest.mark.parametrize("composite", ["epsilon", "deep_taylor"])
 def test_batch_norm_in_training_mode_is_explained_as_in_evaluation_mode(composite):
