@@ -241,6 +241,7 @@ class DeepLift(Engine):
         if followed and inplace:
             self.tape.record_change(func, args[0], args, kwargs)
         result = func(*args, **kwargs)
+        self.tokens.stop_too(name, args, tensors, result)
         if followed and not inplace:
             if any(is_followed(r) for r in tensors_in(result)):
                 self.tape.record(func, args, kwargs, result, follows=is_followed)

@@ -53,8 +53,18 @@ class Tokens:
         return shadow
 
     def stop(self, detached: Tensor) -> None:
-        """What the model detached from the signal, and what it makes of it, is no table to look tokens up in."""
+        """What was detached from the signal, or counted by integers, is no table of meanings to look those up in."""
         self._stopped[detached] = True
+
+    def stop_too(self, name: str, args: tuple[Any, ...], given: Iterable[Tensor], result: Any) -> None:
+        """The ``result`` of an operation without active tensors, if it has values of what was detached."""
+        if len(self._stopped) == 0:
+            return
+        sources = tensors_in(args[:1]) if name in names.LIKE else given
+        if any(t in self._stopped for t in sources):
+            for made in tensors_in(result):
+                if made.is_floating_point():
+                    self.stop(made)
 
     def known(self, tensors: Iterable[Tensor]) -> bool:
         """Whether any of ``tensors`` comes from the explained integers."""
@@ -66,19 +76,29 @@ class Tokens:
         """Run an operation without active tensors; integer inputs that take part stay known."""
         given = list(tensors_in((args, kwargs))) if len(self._shadows) else []
         tracked = [t for t in given if t in self._shadows]
-        if len(self._stopped) and any(t in self._stopped for t in given):
-            result = func(*args, **kwargs)
-            for made in tensors_in(result):
-                self.stop(made)
-            return result
-        if not tracked:
-            return func(*args, **kwargs)
+        result = self._followed(lrp, func, name, args, kwargs, tracked) if tracked else func(*args, **kwargs)
+        self.stop_too(name, args, given, result)
+        for made in tensors_in(result) if tracked else ():
+            if made.is_floating_point() and not made.requires_grad:
+                self.stop(made)  # counted by the integers themselves, such as the degrees of a graph's nodes
+        return result
+
+    def _followed(
+        self,
+        lrp: LRP,
+        func: Callable[..., Any],
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        tracked: list[Tensor],
+    ) -> Any:
         if name == "embedding":
             return self._embed(lrp, func, args, kwargs)
         if name == "embedding_bag":
             return self._embed_bag(lrp, *args, **kwargs)
         result = func(*args, **kwargs)
-        if (index := _rows_looked_up(name, args, kwargs)) is not None and index in self._shadows:
+        index = None if args and args[0] in self._stopped else _rows_looked_up(name, args, kwargs)
+        if index is not None and index in self._shadows:
             return self._joined(lrp, self._shadows[index], result) if result.is_floating_point() else result
         if not args or args[0] is not tracked[0]:
             return result

@@ -123,3 +123,19 @@ def test_padded_texts_are_texts_alone(name, composite):
     )
     assert (found.relevance["input_ids"][1, 3:] == 0).all()
     assert (found.relevance["attention_mask"] == 0).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"method": "deeplift"}], ids=str)
+def test_degrees_are_no_embedding_of_the_edges(options):
+    """Normalisation by the degrees, as in a graph convolution: the signal has all of the relevance, the edges none."""
+    ends = torch.tensor([[0, 1, 1, 2, 3, 0], [1, 0, 2, 1, 0, 3]])
+
+    def net(x, ends):
+        row, col = ends
+        degree = x.new_zeros(4).scatter_add_(0, col, x.new_ones(6)).pow(-0.5)
+        norm = degree[row] * degree[col]
+        return torch.zeros_like(x).index_add(0, col, x.index_select(0, row) * norm[:, None])
+
+    found = sx.explain(net, (sample(4, 3), ends), lambda y: y[:, 1], **options)
+    assert not found.relevance[1].any()
+    torch.testing.assert_close(found.relevance[0].sum(), found.score.sum())
