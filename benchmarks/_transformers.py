@@ -65,6 +65,16 @@ def _text_pair() -> dict[str, Tensor]:
 
 
 CLASSIFIER, CAUSAL = "AutoModelForSequenceClassification", "AutoModelForCausalLM"
+_SPEECH: dict[str, Any] = {
+    "inputs": _waveform,
+    "conv_dim": (16, 16, 16),
+    "conv_kernel": (10, 3, 2),
+    "conv_stride": (5, 2, 2),
+    "num_conv_pos_embeddings": 8,
+    "num_conv_pos_embedding_groups": 2,
+    "classifier_proj_size": 8,
+}
+
 TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
     "albert": (CLASSIFIER, {}),
     "bert": (CLASSIFIER, {}),
@@ -268,42 +278,9 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
         "AutoModelForAudioClassification",
         {"inputs": lambda: {"input_values": torch.randn(1, 64, 32)}, "max_length": 64, "num_mel_bins": 32},
     ),
-    "hubert": (
-        "AutoModelForAudioClassification",
-        {
-            "inputs": _waveform,
-            "conv_dim": (16, 16, 16),
-            "conv_kernel": (10, 3, 2),
-            "conv_stride": (5, 2, 2),
-            "num_conv_pos_embeddings": 8,
-            "num_conv_pos_embedding_groups": 2,
-            "classifier_proj_size": 8,
-        },
-    ),
-    "wav2vec2": (
-        "AutoModelForAudioClassification",
-        {
-            "inputs": _waveform,
-            "conv_dim": (16, 16, 16),
-            "conv_kernel": (10, 3, 2),
-            "conv_stride": (5, 2, 2),
-            "num_conv_pos_embeddings": 8,
-            "num_conv_pos_embedding_groups": 2,
-            "classifier_proj_size": 8,
-        },
-    ),
-    "wavlm": (
-        "AutoModelForAudioClassification",
-        {
-            "inputs": _waveform,
-            "conv_dim": (16, 16, 16),
-            "conv_kernel": (10, 3, 2),
-            "conv_stride": (5, 2, 2),
-            "num_conv_pos_embeddings": 8,
-            "num_conv_pos_embedding_groups": 2,
-            "classifier_proj_size": 8,
-        },
-    ),
+    "hubert": ("AutoModelForAudioClassification", _SPEECH),
+    "wav2vec2": ("AutoModelForAudioClassification", _SPEECH),
+    "wavlm": ("AutoModelForAudioClassification", _SPEECH),
     "whisper": (
         "AutoModelForAudioClassification",
         {

@@ -158,7 +158,7 @@ def _options_of(method: str, options: dict[str, Any], general: dict[str, Any]) -
         expected = f"it takes {', '.join(own)}" if own else "it takes none"
         raise RuleError(f"method={method!r} has no option {', '.join(unknown)}; {expected}.")
     if required := [p.name for p in parameters if p.name in own and p.default is p.empty and p.name not in options]:
-        raise RuleError(f"method={method!r} needs {', '.join(required)}=.")
+        raise RuleError(f"method={method!r} needs {', '.join(required)}=; see help(sx.METHODS[{method!r}]).")
     return options | {name: value for name, value in general.items() if name in takes}
 
 

@@ -151,6 +151,8 @@ def explain(
     ----------
     Achtibat et al. 2024, *AttnLRP: attention-aware layer-wise relevance propagation for transformers*, ICML.
     """
+    if not callable(tokenizer):
+        raise InputError(f"tokenizer is {type(tokenizer).__name__}; expected the model's tokenizer, to call on a text.")
     given: tuple[Any, ...] = (texts,) if _is_text(texts) else tuple(texts)
     if not given:
         raise InputError("There are no texts to explain.")

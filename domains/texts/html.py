@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 _STYLE = """
 .relevance { font: 16px/1.9 system-ui, sans-serif; max-width: 50em; color: #222; }
 .relevance p { margin: .4em 0 1em; }
-.relevance span { padding: .15em .1em; border-radius: .2em; }
-.relevance .special { font-size: .75em; outline: 1px dotted #888; }
+.relevance span { padding: .15em 0; }
+.relevance .special { font-size: .75em; outline: 1px dotted #888; margin: 0 .3em; }
 .relevance small { color: #555; }
 .relevance .scale { height: .8em; width: 16em; border-radius: .2em; }
-.relevance .ends { display: flex; justify-content: space-between; width: 16em; font-size: .8em; line-height: 1.2; }
+.relevance .ends { display: grid; grid-template-columns: repeat(3, 1fr); width: 20em; font-size: .8em; }
+.relevance .ends { line-height: 1.2; }
+.relevance .ends :nth-child(2) { text-align: center; }
+.relevance .ends :nth-child(3) { text-align: right; }
 """
 
 

@@ -28,7 +28,9 @@ def images(
     weights: Annotated[
         Path | None, typer.Option(help="Weights: .safetensors, or a state_dict from torch.save.")
     ] = None,
-    method: Annotated[str, typer.Option(help="How to explain.")] = "lrp",
+    method: Annotated[
+        str, typer.Option(help="How to explain, such as deeplift, integrated_gradients, gradcam.")
+    ] = "lrp",
     composite: Annotated[
         str | None, typer.Option(help="Preset of LRP rules, such as epsilon_plus_flat.", metavar="NAME")
     ] = None,
@@ -52,7 +54,7 @@ def images(
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures explained at a time.")] = 16,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many pictures.")] = None,
     device: Annotated[str, typer.Option(parser=options.device, help="Such as cpu or cuda.")] = "cpu",
-    ledger: Annotated[bool, typer.Option(help="Keep account of all relevance (LRP).")] = True,
+    ledger: Annotated[bool, typer.Option(help="Keep account of all relevance (LRP, DeepLIFT).")] = True,
     unsafe_pickle: Annotated[
         bool,
         typer.Option("--unsafe-pickle", help="Read weights that carry code. They can do anything to this machine."),
@@ -71,7 +73,7 @@ def images(
     preprocess = Preprocess(resize=resize, crop=crop, mean=mean, std=std)
     files = list_images(data)[:limit] if data.is_dir() else [data]
     network = load_model(model, weights, unsafe_pickle=unsafe_pickle).to(device)
-    question = Question(network, preprocess, target, method, composite, ledger and method == "lrp")
+    question = Question(network, preprocess, target, method, composite, ledger and method in ("lrp", "deeplift"))
     asked = {
         "command": "explain images",
         "model": describe_model(network, model, weights),

@@ -162,6 +162,17 @@ def test_operations_without_a_rule_are_recorded(explain):
     assert "lgamma" in found["operation"]
 
 
+def test_deeplift_keeps_a_ledger(explain):
+    assert explain("--method", "deeplift", "--limit", 2).exit_code == 0
+    assert all(abs(row["gap"]) < 1e-5 for row in table())
+
+
+def test_a_method_that_needs_more_says_so(explain):
+    result = explain("--method", "deepshap")
+    assert result.exit_code == 2
+    assert "needs references=" in result.output
+
+
 def test_other_methods_keep_no_ledger(explain):
     assert explain("--method", "gradient", "--limit", 1).exit_code == 0
     assert table()[0]["gap"] is None

@@ -179,6 +179,16 @@ def test_deepshap_is_the_mean_over_references():
     assert torch.equal(shared, same)
 
 
+def test_closed_forms_of_shap():
+    """Lundberg & Lee 2017, corollary 1 and section 4.2: linear models, and the maximum of inputs."""
+    layer, x, references = randomize(nn.Linear(4, 3)), sample(3, 4), sample(3, 6, 4, seed=2)
+    found = sx.explain(layer, x, 2, method="deepshap", references=references).relevance
+    torch.testing.assert_close(found, layer.weight[2].detach() * (x - references.mean(1)))
+    x = torch.tensor([[3.0, 1.0, 2.0]], dtype=torch.float64)
+    found = deeplift(lambda v: v.amax(1, keepdim=True), x).relevance
+    torch.testing.assert_close(found, torch.tensor([[3.0, 0.0, 0.0]]).double())
+
+
 class Counting(nn.Module):
     def __init__(self):
         super().__init__()

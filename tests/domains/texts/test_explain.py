@@ -163,3 +163,8 @@ def test_shown(bert, wordpiece):
     assert page.count('class="special"') == 2 and ">2</div>" in page and ">-2</div>" in page
     assert f"good {float(e.score[0]):.4g}" in page
     assert repr(e).startswith("TextExplanation(lrp, 1 texts)\n  'A <b> & lovely  film': 'good' ")
+
+
+def test_no_tokenizer(bert):
+    with pytest.raises(InputError, match="tokenizer is NoneType"):
+        texts.explain(bert, None, ["A film."])
