@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import BaseTorchFunctionMode
 
 from .composites import Composite
 from .engine.base import OnUnknown, engines_suspended
-from .engine.casts import FullPrecision
 from .engine.ledger import assemble
 from .engine.programs import as_written, never_compiled, original
 from .errors import InputError, ModelError, RuleError
@@ -136,7 +136,7 @@ def _rows_per_run(model: Callable[..., Any], given: Inputs, target: Target) -> i
     if n == 1:
         return 1
     copies = given.replaced({k: v.clone() for k, v in given.tensors()})  # a model may change its input in place
-    with torch.no_grad(), buffers_restored(model), FullPrecision():
+    with torch.no_grad(), buffers_restored(model), BaseTorchFunctionMode():  # off torch's fused paths
         scores = len(start(copies.call(model), target, n).score)
     if scores not in (1, n):
         raise InputError(

@@ -12,11 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from .call import tensors_in
 from .names import listed
-from .operation import operation
 
 CASTS = listed("to float half bfloat16 type type_as _to_copy")
 
@@ -53,19 +51,6 @@ def in_full_precision(
             return func, _each(args, lambda t: cast(t, target.dtype) if t.dtype == torch.float64 else t), kwargs
         args, kwargs = (_each(v, lambda t: t.double() if _is_coarse(t.dtype) else t) for v in (args, kwargs))
     return func, args, kwargs
-
-
-class FullPrecision(TorchFunctionMode):
-    """The model as the engines run it, without an engine."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if any(t.dtype == torch.float64 for t in tensors_in((args, kwargs))):
-            name, inplace = operation(func, args, kwargs)
-            func, args, kwargs = in_full_precision(func, name, inplace, args, kwargs)
-        return func(*args, **kwargs)
 
 
 def _is_coarse(dtype: torch.dtype) -> bool:

@@ -76,6 +76,11 @@ class DeepLift(Engine):
         """The same by integers of the input, which are structure (an edge, an index) where none becomes a number."""
         self._watched: Any = WeakIdKeyDictionary()
 
+    def all_decisions(self) -> set[str]:
+        """Also what integers that became numbers decided, and what was hidden: asked once the passes are done."""
+        hidden = {u.operation for u in self.unknown if u.operation.startswith("hidden")}
+        return self.decisions | hidden | (self.token_decisions if self.tokens.joined else set())
+
     def watch(self, tensor: Tensor) -> Callable[[], bool]:
         """To ask later whether any operation has used ``tensor``."""
         used: list[bool] = []
@@ -127,6 +132,8 @@ class DeepLift(Engine):
             result = func(*args, **kwargs)
             self.tape.record(func, args, kwargs, result, follows=is_followed)
             return result
+        if name in names.DROPOUT | {"batch_norm"} and _in_training(name, args, kwargs):
+            self.note_training(name)
         if not inplace and (formula := self._formula(name, func, args, kwargs)) is not None:
             return self.seen(formula, *args, **kwargs)
         engine: Any = self
@@ -262,3 +269,10 @@ class DeepLift(Engine):
         tags.put(result, tags.Tag())
         pair = self.tape.pair(result)
         return result
+
+
+def _in_training(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Of a dropout, or of a BatchNorm as torch's own function has its arguments."""
+    place = 5 if name == "batch_norm" else 2
+    given = args[place] if len(args) > place else kwargs.get("training", kwargs.get("train", False))
+    return given is True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -12,7 +13,6 @@ from torch import Tensor
 from ..engine import tags
 from ..engine.base import OnUnknown
 from ..engine.call import tensors_in
-from ..engine.casts import FullPrecision
 from ..engine.ledger import Row
 from ..engine.reference import DeepLift
 from ..errors import InputError, RuleError
@@ -20,9 +20,9 @@ from ..inputs import Inputs, buffers_restored
 from ..linear_layer import Account
 from ..targets import Target, explained_output, start
 from .part import Part, convergence_error, gradients_to, integers_without_embedding
+from .references import Reference, by_input, many_references, one_reference
 
 Rule = Literal["rescale", "reveal_cancel"]
-Reference = float | Tensor | tuple[Any, ...] | Mapping[str, Any] | None
 
 
 def deeplift(
@@ -47,7 +47,7 @@ def deeplift(
     rule : "rescale" or "reveal_cancel"
         For functions that follow a linear operation: one multiplier, or positive and negative contributions apart.
     """
-    given = {k: _one_reference(r, v, k) for k, v, r in _by_input(inputs, reference)}
+    given = {k: one_reference(r, v, k) for k, v, r in by_input(inputs, reference)}
     return _multiplied(model, inputs, target, [given], rule, ledger, on_unknown)
 
 
@@ -72,7 +72,7 @@ def deepshap(
     rule : "rescale" or "reveal_cancel"
         As for :func:`deeplift`.
     """
-    given = {k: _many_references(r, v, k) for k, v, r in _by_input(inputs, references)}
+    given = {k: many_references(r, v, k) for k, v, r in by_input(inputs, references)}
     counts = {k: r.shape[1] for k, r in given.items()}
     if len(set(counts.values())) != 1:
         raise InputError(f"The inputs have different numbers of references: {counts}.")
@@ -92,63 +92,36 @@ def _multiplied(
 ) -> Part:
     if rule not in ("rescale", "reveal_cancel"):
         raise RuleError(f'rule={rule!r}: expected "rescale" or "reveal_cancel".')
-    leaves = inputs.leaves()
-    engine = DeepLift(
-        on_unknown=on_unknown, ledger=ledger, reveal_cancel=rule == "reveal_cancel", roots=leaves.values()
-    )
-    integers = {k: v.clone() for k, v in inputs.integers().items()}
-    shadows = {k: engine.tokens.add(v) for k, v in integers.items()}
-    # a model may change its input in place, which autograd forbids for leaves
-    copies = {k: tags.as_input(v.clone()) for k, v in leaves.items()}
-    slots = {k: engine.tape.add(v) for k, v in {**copies, **integers}.items()}
-    with buffers_restored(model), engine:
-        try:
-            output = inputs.replaced({**copies, **integers}).call(model)
-        except RuntimeError as error:
-            if integers and not leaves and not engine.tokens.joined:
-                raise integers_without_embedding(integers) from error
-            raise
-        if callable(target):  # may be anything, so that its operations have multipliers too
-            explained = target(output)
-    if callable(target):
-        begin = start(output, lambda _: explained, inputs.batch_size)
+    run = _Pass.of(model, inputs, on_unknown=on_unknown, ledger=ledger, reveal_cancel=rule == "reveal_cancel")
+    engine = run.engine
+    if callable(target):  # may be anything, so that its operations have multipliers too
+        with engine:
+            explained = target(run.output)
+        begin = start(run.output, lambda _: explained, inputs.batch_size)
     else:
-        begin = start(output, target, inputs.batch_size)
-        explained = explained_output(output)
-    fixed = target if callable(target) else begin.fixed
+        explained = explained_output(run.output)
+        begin = start(run.output, target, inputs.batch_size)
+    fixed: Target = target if callable(target) else begin.fixed
     engine.find_hidden([explained])
-    if engine.tokens.joined:
-        engine.decisions.update(engine.token_decisions)
-    engine.decisions.update(u.operation for u in engine.unknown if u.operation.startswith("hidden"))
-    roots = {**leaves, **shadows}
-    references = [{k: r[k] for k in slots} for r in references]  # the rest, such as masks, is as it is
     relevance = {k: torch.zeros(v.shape, dtype=_dtype(v, begin.score), device=v.device) for k, v in inputs.tensors()}
-    replayed = torch.zeros_like(begin.score)
-    ends = {s: t for t in tensors_in(_plain(output)) if (s := engine.tape.slot_of(t)) is not None}
-    count = len(references)
-    structure: set[str] = set()
+    replayed, count = torch.zeros_like(begin.score), len(references)
+    moved = set(run.leaves)  # and integers that became numbers; others, such as edges, stay as they are
     for i, reference in enumerate(references):
-        values = engine.tape.replay(((slots[k], reference[k].clone()) for k in slots), ends)
-        found = gradients_to(
-            begin.objective, list(roots.values()), {} if leaves else integers, keep_graph=i + 1 < count
-        )
-        for (name, root), m in zip(roots.items(), found, strict=True):
-            if m is None:
-                structure.add(name)  # integers that nothing turned into numbers stay as they are
-                continue
-            change = m if name in shadows else m * (root.detach() - reference[name])
+        output = run.replayed(reference)
+        replayed += start(output, fixed, inputs.batch_size).score / count
+        for name, change in run.changes(begin.objective, reference, keep_graph=i + 1 < count):
             relevance[name] += change.to(relevance[name].dtype) / count
-        swapped = _replaced(output, {id(t): values[s] for s, t in ends.items()})
-        replayed += start(swapped, fixed, inputs.batch_size).score / count
-    moved = [{k: v for k, v in r.items() if k not in structure or k in leaves} for r in references]
-    at_reference = _mean_score(model, inputs, moved, fixed) if engine.decisions else replayed
+            moved.add(name)
+    decisions = engine.all_decisions()
+    others = ({k: r[k] for k in moved} for r in references)
+    at_reference = _mean_score(model, inputs, others, fixed) if decisions else replayed
     engine.report_unknown()
     rows = None
     if engine.rows is not None:
         rows = [_closed(row, count) for row in engine.rows]
         rows.append(_constant("reference", "the score at the reference", "bias", at_reference))
-        if engine.decisions:
-            treatment = f"the sample's decisions hold for the reference: {', '.join(sorted(engine.decisions))}"
+        if decisions:
+            treatment = f"the sample's decisions hold for the reference: {', '.join(sorted(decisions))}"
             rows.append(_constant("reference", treatment, "unruled", replayed - at_reference))
     return Part(
         relevance=relevance,
@@ -159,6 +132,56 @@ def _multiplied(
         unknown=tuple(engine.unknown),
         convergence_error=convergence_error(begin.score - at_reference, relevance, inputs),
     )
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """The model run on a batch by the engine."""
+
+    engine: DeepLift
+    output: Any
+    leaves: dict[str, Tensor]
+    integers: dict[str, Tensor]
+    shadows: dict[str, Tensor]
+    slots: dict[str, int]
+    """Where the tape has each input; those it has not, such as masks, are the same for every reference."""
+
+    @classmethod
+    def of(cls, model: Callable[..., Any], inputs: Inputs, **options: Any) -> _Pass:
+        leaves = inputs.leaves()
+        engine = DeepLift(roots=leaves.values(), **options)
+        integers = {k: v.clone() for k, v in inputs.integers().items()}
+        shadows = {k: engine.tokens.add(v) for k, v in integers.items()}
+        # a model may change its input in place, which autograd forbids for leaves
+        copies = {k: tags.as_input(v.clone()) for k, v in leaves.items()}
+        slots = {k: engine.tape.add(v) for k, v in {**copies, **integers}.items()}
+        with buffers_restored(model), engine:
+            try:
+                output = inputs.replaced({**copies, **integers}).call(model)
+            except RuntimeError as error:
+                if integers and not leaves and not engine.tokens.joined:
+                    raise integers_without_embedding(integers) from error
+                raise
+        return cls(engine, output, leaves, integers, shadows, slots)
+
+    def replayed(self, reference: Mapping[str, Tensor]) -> Any:
+        """The output of the same operations on ``reference``."""
+        tape = self.engine.tape
+        ends = {s: t for t in tensors_in(_plain(self.output)) if (s := tape.slot_of(t)) is not None}
+        values = tape.replay(((slot, reference[k].clone()) for k, slot in self.slots.items()), ends)
+        return _replaced(self.output, {id(t): values[s] for s, t in ends.items()})
+
+    def changes(
+        self, objective: Tensor, reference: Mapping[str, Tensor], *, keep_graph: bool
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Multiplier times change of each input that matters, for the reference replayed last."""
+        roots = {**self.leaves, **self.shadows}
+        alone = {} if self.leaves else self.integers
+        for (name, root), m in zip(
+            roots.items(), gradients_to(objective, list(roots.values()), alone, keep_graph=keep_graph), strict=True
+        ):
+            if m is not None:
+                yield name, m if name in self.shadows else m * (root.detach() - reference[name])
 
 
 def _dtype(value: Tensor, score: Tensor) -> torch.dtype:
@@ -179,21 +202,20 @@ def _constant(operation: str, treatment: str, account: Account, amount: Tensor) 
 
 
 def _mean_score(
-    model: Callable[..., Any], inputs: Inputs, references: list[dict[str, Tensor]], fixed: Target
+    model: Callable[..., Any], inputs: Inputs, references: Iterable[dict[str, Tensor]], fixed: Target
 ) -> Tensor:
-    """Of the model itself, which is free to decide otherwise on the references.
-
-    Below a function mode, even an idle one, torch's modules do not take their fused paths, which differ on padding.
-    """
-    with torch.no_grad(), buffers_restored(model), FullPrecision():
+    """Of the model itself, which is free to decide otherwise on the references, as the engine runs it."""
+    scores = []
+    for reference in references:
         try:
-            outputs = [inputs.replaced({k: v.clone() for k, v in r.items()}).call(model) for r in references]
+            output = _Pass.of(model, inputs.replaced(reference), on_unknown="gradient").output
         except Exception as error:
             raise InputError(
                 f"The model does not take the reference ({error}). It decides by its input, so that the reference must "
                 "be one that it takes."
             ) from error
-        return torch.stack([start(o, fixed, inputs.batch_size).score for o in outputs]).mean(0)
+        scores.append(start(output, fixed, inputs.batch_size).score)
+    return torch.stack(scores).mean(0)
 
 
 def _plain(output: Any) -> Any:
@@ -213,58 +235,3 @@ def _replaced(output: Any, values: Mapping[int, Tensor]) -> Any:
         items = [_replaced(o, values) for o in output]
         return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
     return output
-
-
-# -- references ----------------------------------------------------------------------------------------------------
-
-
-def _by_input(inputs: Inputs, given: Any) -> Iterator[tuple[str, Tensor, Any]]:
-    """Name, value and reference of each input."""
-    tensors = dict(inputs.tensors())
-    if isinstance(given, Mapping):
-        unfit = sorted(set(map(str, given)) - set(tensors))
-        named = dict(given)
-    elif isinstance(given, tuple | list):
-        unfit = [str(i) for i, r in enumerate(given) if str(i) not in tensors and r is not None]
-        named = {str(i): r for i, r in enumerate(given)}
-    else:
-        several = isinstance(given, Tensor) and len([t for t in tensors.values() if t.is_floating_point()]) > 1
-        unfit = ["one tensor"] if several else []
-        floats = [k for k, t in tensors.items() if t.is_floating_point()] or list(tensors)
-        named = dict.fromkeys(floats, given)
-    if unfit:
-        raise InputError(
-            f"The references are for {', '.join(unfit)}; the inputs are {', '.join(tensors)}. Give references in the "
-            "structure of the inputs."
-        )
-    for name, value in tensors.items():
-        yield name, value.detach(), named.get(name)
-
-
-def _one_reference(given: Any, like: Tensor, name: str) -> Tensor:
-    return _fitted(0 if given is None else given, like, like.shape, name)
-
-
-def _many_references(given: Any, like: Tensor, name: str) -> Tensor:
-    if not isinstance(given, Tensor) or given.ndim != like.ndim + 1 or given.shape[1] < 1:
-        shape = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
-        raise InputError(
-            f"references of {name!r}: got {shape}; expected a tensor (N, K, *input shape) with K references for each "
-            f"of the N samples, here ({like.shape[0]}, K, {', '.join(map(str, like.shape[1:]))})."
-        )
-    return _fitted(given, like, torch.Size((like.shape[0], *given.shape[1:2], *like.shape[1:])), name)
-
-
-def _fitted(given: Any, like: Tensor, shape: torch.Size, name: str) -> Tensor:
-    values = torch.as_tensor(given, device=like.device).detach()
-    if values.is_floating_point() and not bool(torch.isfinite(values).all()):
-        raise InputError(f"The reference of {name!r} has values that are NaN or infinite.")
-    if values.is_floating_point() and not like.is_floating_point() and bool((values != values.round()).any()):
-        raise InputError(f"The reference of {name!r} has fractions, but the input is {like.dtype}.")
-    try:
-        return values.to(like.dtype).expand(shape)
-    except RuntimeError:
-        raise InputError(
-            f"The reference of {name!r} has shape {tuple(values.shape)}; expected {tuple(shape)}, or what broadcasts "
-            "to it."
-        ) from None

@@ -291,3 +291,26 @@ def test_a_leak_is_named_by_its_operation():
 def test_unfit_options(options, message):
     with pytest.raises(sx.SciExplainError, match=message):
         sx.explain(randomize(nn.Linear(5, 2)), sample(2, 5), 0, **options)
+
+
+class Noisy(nn.Module):
+    """Of the kinds that training changes, and one that decides."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm, self.head = nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 3)
+
+    def forward(self, x):
+        y = F.dropout(self.norm(self.first(x)), 0.5, self.training)
+        return self.head(y * torch.softmax(y - y.detach().amax(1, keepdim=True), 1))
+
+
+def test_a_model_in_training_mode_is_explained_as_it_predicts():
+    net = randomize(Noisy())
+    x, x0 = sample(3, 4), sample(3, 4, seed=2)
+    expected = deeplift(net, x, 1, x0)
+    with pytest.warns(UserWarning, match="training mode"):
+        found = deeplift(net.train(), x, 1, x0)
+    assert net.training
+    assert torch.equal(found.relevance, expected.relevance)
+    assert torch.equal(found.convergence_error, expected.convergence_error)
