@@ -238,8 +238,12 @@ class DeepLift(Engine):
         if self.tokens.known(tensors):
             self._current = func, args, kwargs
             engine: Any = self
+            if inplace:
+                self.keeper.before_change(args[0])
+                self.tape.record_change(func, args[0], args, kwargs)
             result = self.tokens.follow(engine, func, name, args, kwargs)
-            if self.tokens.known(moved := list(tensors_in(result))) and not self.tape.knows(moved[0]):
+            moved = list(tensors_in(result))
+            if not inplace and self.tokens.known(moved) and not self.tape.knows(moved[0]):
                 self.tape.record(func, args, kwargs, result)
             return result
         followed = any(self.tape.knows(t) for t in tensors)

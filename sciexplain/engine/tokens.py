@@ -17,10 +17,15 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from . import names, tags
 from .call import Call, local, tensors_in
+from .ledger import Row
 
 if TYPE_CHECKING:
     from .mode import LRP
 
+_TOGETHER = names.listed("cat concat concatenate stack hstack vstack dstack column_stack row_stack where masked_fill")
+"""Tokens and constants side by side."""
+_OWN = 0.5
+"""What a shadow holds where its element is the input's; constants put beside it are whole numbers."""
 _CASTS = {"to", "float", "double", "half", "bfloat16", "type", "type_as"}
 
 
@@ -48,7 +53,7 @@ class Tokens:
 
     def add(self, tokens: Tensor) -> Tensor:
         """The shadow of an integer input; its gradient will be the relevance, shape of ``tokens``."""
-        shadow = torch.zeros(tokens.shape, dtype=torch.float64, device=tokens.device, requires_grad=True)
+        shadow = torch.full(tokens.shape, _OWN, dtype=torch.float64, device=tokens.device, requires_grad=True)
         self._shadows[tokens] = shadow
         return shadow
 
@@ -100,6 +105,12 @@ class Tokens:
         index = None if args and args[0] in self._stopped else _rows_looked_up(name, args, kwargs)
         if index is not None and index in self._shadows:
             return self._joined(lrp, self._shadows[index], result) if result.is_floating_point() else result
+        if name == "__setitem__":
+            self._written(*args)
+            return result
+        if name in _TOGETHER and isinstance(result, Tensor):
+            self._shadows[result] = self._moved(lrp, func, args, kwargs, *tracked)
+            return result
         if not args or args[0] is not tracked[0]:
             return result
         if not isinstance(result, Tensor):
@@ -117,17 +128,25 @@ class Tokens:
             return result
         if name == "one_hot":
             self._shadows[result] = self._shadows[source].unsqueeze(-1).expand(result.shape)
-        elif name in names.MOVEMENT and len(tracked) == 1 and name not in ("where", "masked_fill"):
+        elif name in names.MOVEMENT and len(tracked) == 1:
             self._shadows[result] = self._moved(lrp, func, args, kwargs, source)
         elif result.dtype != torch.bool and result.shape == source.shape:
             self._shadows[result] = self._shadows[source]
         return result
 
-    def _moved(self, lrp: LRP, func: Callable[..., Any], args: Any, kwargs: Any, source: Tensor) -> Any:
-        call = Call(lrp, func, "", args, kwargs, [source])
-        shadow = self._shadows[source]
-        call.replace(lambda _: shadow)
-        return call.run() if not any(isinstance(a, torch.dtype) for a in call.args) else shadow
+    def _moved(self, lrp: LRP, func: Callable[..., Any], args: Any, kwargs: Any, *sources: Tensor) -> Any:
+        """The same done with the shadows."""
+        call = Call(lrp, func, "", args, kwargs, list(sources))
+        call.replace(lambda source: self._shadows[source].clone())  # an operation may work in place
+        return call.run() if not any(isinstance(a, torch.dtype) for a in call.args) else call.active[0]
+
+    def _written(self, target: Tensor, place: Any, values: Any) -> None:
+        """``target[place] = values``, of which one comes from the input."""
+        shadow = self._shadows.get(target)
+        shadow = torch.zeros(target.shape, dtype=torch.float64, device=target.device) if shadow is None else shadow
+        shadow = shadow.clone()
+        shadow[place] = self._shadows.get(values, 0.0) if isinstance(values, Tensor) else 0.0
+        self._shadows[target] = shadow
 
     def _joined(self, lrp: LRP, shadow: Tensor, value: Tensor) -> Tensor:
         """``value`` as an active tensor whose relevance, summed to the shape of ``shadow``, goes to the shadow."""
@@ -137,12 +156,20 @@ class Tokens:
         carries_relevance = lrp.yields_relevance
         kept = lrp.keeper.keep(value)
         extra = value.ndim - shadow.ndim
+        row = None
+        if lrp.rows is not None and not bool((own := shadow.detach() == _OWN).all()):
+            row = Row("tokens", lrp.modules.name, "constant tokens take theirs")
+            lrp.rows.append(row)
 
         def relevance(c: Tensor) -> Tensor:
             r = c if carries_relevance else c * kept.get()
             if lrp.credits is not None:
                 lrp.credits.add(value, r)
-            return (r.flatten(-extra).sum(-1) if extra else r).to(shadow.dtype)
+            r = (r.flatten(-extra).sum(-1) if extra else r).to(shadow.dtype)
+            if row is not None:
+                row.add("received", r.masked_fill(own, 0.0))
+                row.absorb("bias", r.masked_fill(own, 0.0))
+            return r
 
         result = local(shadow, value.detach().view_as(value), relevance)
         tags.put(result, tags.Tag(tags.RAW))

@@ -139,3 +139,56 @@ def test_degrees_are_no_embedding_of_the_edges(options):
     found = sx.explain(net, (sample(4, 3), ends), lambda y: y[:, 1], **options)
     assert not found.relevance[1].any()
     torch.testing.assert_close(found.relevance[0].sum(), found.score.sum())
+
+
+def _shifted(tokens):
+    shifted = tokens.new_zeros(tokens.shape)
+    shifted[:, 1:] = tokens[:, :-1].clone()
+    shifted[:, 0] = 2
+    return shifted.masked_fill_(shifted == 5, 1)
+
+
+REARRANGED = {
+    "shifted in place": _shifted,
+    "with a class token": lambda t: torch.cat([torch.full((len(t), 1), 3), t], 1),
+    "stacked with constants": lambda t: torch.stack([t, torch.ones_like(t)], 1).flatten(1),
+    "where": lambda t: torch.where(t > 2, t, torch.zeros_like(t)),
+    "masked_fill": lambda t: t.masked_fill(t == 4, 0),
+    "chosen": lambda t: t[:, [2, 0, 0]],
+}
+
+
+@pytest.mark.parametrize("rearrange", REARRANGED)
+@pytest.mark.parametrize("method", ["lrp", "deeplift"])
+def test_tokens_put_together_with_constants(rearrange, method):
+    """Each place of the rearranged tokens has its token's own relevance; constants take theirs to nobody."""
+    table, weight = sample(9, 4), sample(8, 4, seed=3)
+    tokens = torch.tensor([[1, 5, 4, 3], [2, 4, 6, 7]])
+    reference = torch.tensor([[2, 5, 4, 8], [1, 4, 6, 7]])  # decides alike
+    move = REARRANGED[rearrange]
+
+    def net(t):
+        moved = move(t)
+        return (torch.nn.functional.embedding(moved, table) * weight[: moved.shape[1]]).sum((1, 2), keepdim=True)[
+            ..., 0
+        ]
+
+    found = sx.explain(net, tokens, 0, method=method, **({} if method == "lrp" else {"reference": reference}))
+    place = move(100 * (1 + torch.arange(8).view(2, 4)))  # which token went where: only constants are below 100
+    moved, other = move(tokens), move(reference)
+    change = table[moved] if method == "lrp" else table[moved] - table[other]
+    worth = (change * weight[: moved.shape[1]]).sum(-1)
+    expected = torch.zeros(8).double()
+    if "where" in rearrange or "fill" in rearrange or "shifted" in rearrange:
+        alive = moved == (
+            tokens if "shifted" not in rearrange else torch.cat([tokens[:, :1] * 0 - 1, tokens[:, :-1]], 1)
+        )
+        place = torch.where(alive, place, 0)
+    for p, w in zip(place.flatten().tolist(), worth.flatten().tolist(), strict=True):
+        if p >= 100:
+            expected[p // 100 - 1] += w
+    torch.testing.assert_close(found.relevance.flatten().double(), expected)
+    if method == "lrp":
+        ledger = sx.explain(net, tokens, 0, ledger=True).ledger
+        assert ledger.gap.abs().max() < 1e-12
+        torch.testing.assert_close(ledger.absorbed["bias"].sum(), worth.sum() - expected.sum())
