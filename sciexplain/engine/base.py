@@ -10,7 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,9 @@ from .keep import Keeper
 from .modules import ModuleStack
 from .programs import as_written
 from .torchscript import followed
+
+if TYPE_CHECKING:
+    from .tokens import Tokens
 
 OnUnknown = Literal["warn", "error", "gradient"]
 
@@ -47,6 +50,8 @@ class Engine(TorchFunctionMode):
     on_output : callable
         Is told the name and the output of every module that has run.
     """
+
+    tokens: Tokens
 
     def __init__(
         self,
@@ -147,6 +152,13 @@ class Engine(TorchFunctionMode):
             return False
         self.note_unknown(f"{name} under no_grad")
         return True
+
+    def constant(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """An operation whose result carries no relevance by the author's own word."""
+        result = func(*args, **kwargs)
+        if name == "detach" and args[0].grad_fn is not None:
+            self.tokens.stop(result)
+        return result
 
     # -- parameters ------------------------------------------------------------------------------------------------
 

@@ -110,10 +110,7 @@ class LRP(Engine):
             return func(*args, **kwargs)
         name, inplace = operation(func, args, kwargs)
         if name in names.CONSTANT:
-            result = func(*args, **kwargs)
-            if name == "detach" and args[0].grad_fn is not None:
-                self.tokens.stop(result)
-            return result
+            return self.constant(func, name, args, kwargs)
         args, kwargs = self._without_parameters(args), self._without_parameters(kwargs)
         active = [t for t in tensors_in((args, kwargs)) if t.requires_grad]
         if not torch.is_grad_enabled():

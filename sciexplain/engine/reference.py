@@ -108,10 +108,7 @@ class DeepLift(Engine):
         if name in names.CONSTANT and name not in COMPARISONS:
             if name in DECISIONS and any(t.requires_grad or self.tape.knows(t) for t in tensors_in((args, kwargs))):
                 self.decisions.add(name)
-            result = func(*args, **kwargs)
-            if name == "detach" and args[0].grad_fn is not None:
-                self.tokens.stop(result)
-            return result
+            return self.constant(func, name, args, kwargs)
         args, kwargs = self._without_parameters(args), self._without_parameters(kwargs)
         tensors = list(tensors_in((args, kwargs)))
         for tensor in tensors:
