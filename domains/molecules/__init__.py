@@ -1,0 +1,1 @@
+"""Molecules: why a model says what it says, by atoms, bonds, walks and fragments."""
