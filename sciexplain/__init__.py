@@ -23,6 +23,7 @@ from .errors import (
 )
 from .explain import explain
 from .explanation import Explanation, load
+from .linearize import Linearization, linearize
 from .methods import METHODS
 from .methods.bilrp import bilrp
 from .methods.weights import weight_relevance
@@ -36,6 +37,7 @@ __all__ = [
     "DataError",
     "Explanation",
     "InputError",
+    "Linearization",
     "MissingDependencyError",
     "ModelError",
     "NonFiniteOutputError",
@@ -46,6 +48,7 @@ __all__ = [
     "bilrp",
     "composites",
     "explain",
+    "linearize",
     "load",
     "rules",
     "weight_relevance",

@@ -25,6 +25,7 @@ from .credit import Credits
 from .handlers import FUSED, HANDLERS, WRITTEN_OUT
 from .handlers.activation import AtZero
 from .handlers.product import bias_target
+from .hops import Hops
 from .layer import layer_of
 from .ledger import Row
 from .operation import ORDINARY, functional, opened, operation
@@ -82,6 +83,7 @@ class LRP(Engine):
         roots: Iterable[Tensor] | None = None,
         trace: bool = False,
         credits: Credits | None = None,
+        hops: Hops | None = None,
     ) -> None:
         self.composite = composites.get(composite) if isinstance(composite, str) else composite
         if not isinstance(self.composite, Composite):
@@ -95,6 +97,7 @@ class LRP(Engine):
         self.trace: list[tuple[str, str, tuple[int, ...], str, Any]] | None = [] if trace else None
         self.tokens = Tokens()
         self.credits = credits
+        self.hops = hops
 
     # -- operations ------------------------------------------------------------------------------------------------
 
@@ -147,7 +150,8 @@ class LRP(Engine):
         base = target if target._base is None else target._base
         stage = max([tags.tag_of(t).stage for t in (base, *call.active) if t.requires_grad], default=tags.DEEP)
         layer = layer_of(target) if call.name == "relu" and target.requires_grad else None
-        if layer is not None and layer.uses == 0 and self.rows is None:
+        apart = self.rows is not None or self.hops is not None  # every operation is looked at by itself
+        if layer is not None and layer.uses == 0 and not apart:
             # a ReLU on its layer's fresh output: the values below zero may go
             call.layer = layer.rectify()
             call.layer.emit_in_place(target)
@@ -162,7 +166,7 @@ class LRP(Engine):
         own_slope = call.name in names.AFFINE and (
             bias_target(call) is not None or any(self.carries_relevance(t) for t in call.active)
         )
-        if self.rows is None and self.credits is None and call.name in ORDINARY and not own_slope:
+        if not apart and self.credits is None and call.name in ORDINARY and not own_slope:
             call.native = True
             self.keeper.before_change(target)
             result = self._apply(call)
@@ -193,6 +197,8 @@ class LRP(Engine):
             tags.put(tensor, tags.Tag(tags.SHALLOW))
 
     def _out_of_place(self, call: Call) -> Any:
+        if self.hops is not None:
+            return self.hops.observed(call, self._apply)
         if self.rows is None:
             return self._apply(call)
         row = Row(call.name, self.modules.name, "")

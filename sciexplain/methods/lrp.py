@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -47,7 +47,7 @@ class Propagation:
     """
 
     def __init__(self, inputs: Inputs, composite: Composite | str | None = None, **options: Any) -> None:
-        self._inputs, self._leaves = inputs, inputs.leaves()
+        self.inputs, self._leaves = inputs, inputs.leaves()
         self.engine = LRP(composite or "epsilon", roots=self._leaves.values(), **options)
         self._integers = inputs.integers()
         self._shadows = {k: self.engine.tokens.add(v) for k, v in self._integers.items()}
@@ -58,7 +58,7 @@ class Propagation:
         copies = {k: tags.as_input(v.clone()) for k, v in self._leaves.items()}
         with buffers_restored(model), self.engine:
             try:
-                output = self._inputs.replaced({**copies, **self._integers}).call(model)
+                output = self.inputs.replaced({**copies, **self._integers}).call(model)
             except RuntimeError as error:
                 if self._integers and not self._leaves and not self.engine.tokens.joined:
                     raise integers_without_embedding(self._integers) from error
@@ -67,25 +67,33 @@ class Propagation:
 
     def relevance(self, objective: Tensor, *, keep_graph: bool = False) -> dict[str, Tensor]:
         """At every tensor of the inputs, of their shapes, in the dtype of ``objective`` for integers."""
-        roots = {**self._leaves, **self._shadows}
+        roots = self.roots
         integers = {} if self._leaves else self._integers
         gradients = gradients_to(objective, list(roots.values()), integers, keep_graph=keep_graph)
-        found = dict(zip(roots, gradients, strict=True))
+        return self.as_relevance(dict(zip(roots, gradients, strict=True)), objective.dtype)
+
+    @property
+    def roots(self) -> dict[str, Tensor]:
+        """Where the graph of the explained output ends, by the names of the inputs."""
+        return {**self._leaves, **self._shadows}
+
+    def as_relevance(self, found: Mapping[str, Tensor | None], dtype: torch.dtype) -> dict[str, Tensor]:
+        """Relevance from what flowed back to the roots, in ``dtype`` for integers."""
         relevance: dict[str, Tensor] = {}
-        for name, value in self._inputs.tensors():
+        for name, value in self.inputs.tensors():
             c = found.get(name)
             if c is None:
-                dtype = value.dtype if value.is_floating_point() else objective.dtype
-                relevance[name] = torch.zeros(value.shape, dtype=dtype, device=value.device)
+                own = value.dtype if value.is_floating_point() else dtype
+                relevance[name] = torch.zeros(value.shape, dtype=own, device=value.device)
             elif name in self._shadows:
-                relevance[name] = c.to(objective.dtype)
+                relevance[name] = c.to(dtype)
             else:
                 relevance[name] = c if self.engine.yields_relevance else value.detach() * c
         return relevance
 
-    def explained(self, model: Callable[..., Any], target: Target) -> Part:
-        """Relevance for a target, with everything the engine has noted on the way."""
-        engine, samples = self.engine, self._inputs.batch_size
+    def begin(self, model: Callable[..., Any], target: Target) -> tuple[Any, str | None, Start]:
+        """The forward pass: what is explained, what was stepped over to it, and where the backward pass begins."""
+        samples = self.inputs.batch_size
 
         def begun(output: Any) -> tuple[Any, str | None, Start]:
             logits, stepped_over = _stepped_over(output)
@@ -93,10 +101,16 @@ class Propagation:
 
         if callable(target):
             explained, stepped_over, begin = self.forward(model, begun)
-            engine.find_hidden([begin.objective])
+            self.engine.find_hidden([begin.objective])
         else:
             explained, stepped_over, begin = begun(explained_output(self.forward(model)))
-            engine.find_hidden([explained])
+            self.engine.find_hidden([explained])
+        return explained, stepped_over, begin
+
+    def explained(self, model: Callable[..., Any], target: Target) -> Part:
+        """Relevance for a target, with everything the engine has noted on the way."""
+        engine = self.engine
+        explained, stepped_over, begin = self.begin(model, target)
         relevance = self.relevance(begin.objective)
         engine.report_unknown()
         if missing := engine.captures.missing():

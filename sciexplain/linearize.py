@@ -1,0 +1,246 @@
+"""A model as a chain of linear maps between sites: what walks, pairs and subgraphs are contractions of.
+
+Once the engine has fixed the local slopes, every layer of a message-passing model is one linear map from the states of
+its sites (atoms) to their next states. :func:`linearize` finds the layers of any model the engine handles, and gives
+each map as its adjoint: what flows back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .composites import Composite
+from .engine.base import OnUnknown, UnknownOperation, engines_suspended
+from .engine.hops import Hops
+from .engine.layers import Crossing, layers
+from .engine.programs import as_written, never_compiled, original
+from .errors import InputError
+from .explanation import Tensors
+from .inputs import Inputs
+from .methods.lrp import Propagation
+from .targets import Target, normalized
+
+__all__ = ["Linearization", "linearize"]
+
+
+class Linearization:
+    """One forward pass, cut into layers that can be run backwards as often as wanted.
+
+    Cut 0 is the input, cut ``depth`` is behind the last message passing. Slopes are relevance over activation; those at
+    a cut are a list with one tensor for each of its tensors.
+
+    Attributes
+    ----------
+    sites : int
+    depth : int
+        Message-passing layers on the longest way from input to output.
+    output, score, target, stepped_over, unknown
+        As in :class:`sciexplain.Explanation`.
+    relevance : Tensor, or tuple or dict of Tensors
+        Of the inputs.
+    cuts : tuple of tuples of Crossing
+        The tensors of the cuts 1 … depth, each with the ``place`` (site) of its rows.
+    """
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        given: Inputs,
+        target: Target,
+        places: Mapping[str, Tensor | None],
+        sites: int,
+        composite: Composite | str | None,
+        on_unknown: OnUnknown,
+        keep: bool,
+    ) -> None:
+        self.sites, self._places = sites, dict(places)
+        self._run = Propagation(given, composite, hops=Hops(), on_unknown=on_unknown)
+        explained, self.stepped_over, begin = self._run.begin(model, target)
+        self.score, self.target = begin.score, begin.target
+        self.output: Tensor = explained if isinstance(explained, Tensor) else begin.score
+        self.output = self.output.detach()
+        self._dtype = begin.objective.dtype
+        roots = self._run.roots
+        missing = [name for name in roots if name not in places]
+        if missing:
+            raise InputError(f"inputs {missing} are explained; expected their places= (None: one row for each site).")
+        found = layers(begin.objective, sites, [(root, places[name]) for name, root in roots.items()])
+        self.cuts = tuple(map(tuple, found.cuts))
+        self.depth = len(self.cuts)
+        self._passages = found.passages
+        self._backward(begin.objective, keep)
+        self._run.engine.report_unknown()
+        self.unknown: tuple[UnknownOperation, ...] = tuple(self._run.engine.unknown)
+
+    def _backward(self, objective: Tensor, keep: bool) -> None:
+        roots = self._run.roots
+        crossings = [c for cut in self.cuts for c in cut]
+        crossings += [p.crossing for passages in self._passages for p in passages or ()]
+        wanted = [*roots.values(), *(c.tensor for c in crossings)]
+        found = _gradients([objective], wanted, [torch.ones_like(objective)], keep=keep)
+        relevance = self._run.as_relevance(dict(zip(roots, found, strict=False)), self._dtype)
+        self.relevance: Tensors = self._run.inputs.rebuild(relevance)
+        self._at_input = relevance
+        slopes = iter(found[len(roots) :])
+        self._slopes = [[_or_zeros(next(slopes), c) for c in cut] for cut in self.cuts]
+        self._flows = [
+            None
+            if passages is None
+            else [(p, _of_rows(p.crossing, _or_zeros(next(slopes), p.crossing))) for p in passages]
+            for passages in self._passages
+        ]
+        if not keep:
+            self.cuts, self._passages = tuple(tuple(_detached(c) for c in cut) for cut in self.cuts), []
+
+    # -- what one backward pass tells ------------------------------------------------------------------------------
+
+    def slopes(self, cut: int) -> list[Tensor]:
+        """Relevance over activation at a cut (1 … depth)."""
+        return list(self._slopes[cut - 1])
+
+    def at(self, cut: int) -> Tensor:
+        """(sites,): relevance at a cut (0 … depth)."""
+        if cut == 0:
+            return self.by_site(self._at_input)
+        return self.sum(cut, self._slopes[cut - 1])
+
+    def flows(self, layer: int) -> tuple[Tensor, Tensor, Tensor] | None:
+        """(from, to, relevance) of all that travels through layer 1 … depth, (rows,) each.
+
+        None where the layer is more than rows looked up, worked on one by one, and summed; then relevance from site to
+        site has to be asked for with :meth:`pull`.
+        """
+        flows = self._flows[layer - 1]
+        if flows is None:
+            return None
+        empty = torch.zeros(0, dtype=torch.long)
+        start = torch.cat([empty, *(p.crossing.place for p, _ in flows)])
+        end = torch.cat([empty, *(p.to for p, _ in flows)])
+        return start, end, torch.cat([torch.zeros(0, dtype=self._dtype), *(r for _, r in flows)])
+
+    # -- running backwards -----------------------------------------------------------------------------------------
+
+    def pull(self, cut: int, slopes: Sequence[Tensor]) -> list[Tensor]:
+        """Slopes at cut - 1 from slopes at ``cut`` (2 … depth): the adjoint of one layer."""
+        before = self.cuts[cut - 2]
+        tensors = [c.tensor for c in before]
+        found = _gradients([c.tensor for c in self.cuts[cut - 1]], tensors, list(slopes), keep=True)
+        return [_or_zeros(f, c) for f, c in zip(found, before, strict=True)]
+
+    def pull_to_input(self, slopes: Sequence[Tensor]) -> Tensor:
+        """(sites,): relevance at the input from slopes at cut 1."""
+        roots = self._run.roots
+        found = _gradients([c.tensor for c in self.cuts[0]], list(roots.values()), list(slopes), keep=True)
+        return self.by_site(self._run.as_relevance(dict(zip(roots, found, strict=True)), self._dtype))
+
+    def sum(self, cut: int, slopes: Sequence[Tensor]) -> Tensor:
+        """(sites,): relevance of slopes at a cut (1 … depth)."""
+        total = torch.zeros(self.sites, dtype=self._dtype)
+        for crossing, c in zip(self.cuts[cut - 1], slopes, strict=True):
+            total.index_add_(0, crossing.place, _of_rows(crossing, c).to(self._dtype))
+        return total
+
+    def by_site(self, relevance: Mapping[str, Tensor]) -> Tensor:
+        """(sites,): relevance of inputs, by name, summed."""
+        total = torch.zeros(self.sites, dtype=self._dtype)
+        for name, r in relevance.items():
+            if name in self._places:
+                rows = r.flatten(1).sum(1) if r.ndim > 1 else r
+                place = self._places[name]
+                total += rows if place is None else torch.zeros_like(total).index_add_(0, place, rows.to(self._dtype))
+        return total
+
+
+def _gradients(outputs: list[Tensor], inputs: list[Tensor], slopes: list[Tensor], *, keep: bool) -> list[Tensor | None]:
+    with torch.inference_mode(False), torch.enable_grad():
+        return list(torch.autograd.grad(outputs, inputs, slopes, allow_unused=True, retain_graph=keep))
+
+
+def _or_zeros(slope: Tensor | None, crossing: Crossing) -> Tensor:
+    return torch.zeros_like(crossing.tensor) if slope is None else slope
+
+
+def _of_rows(crossing: Crossing, slope: Tensor) -> Tensor:
+    """(rows,): relevance."""
+    relevance = slope if crossing.carries_relevance else crossing.tensor.detach() * slope
+    return relevance.flatten(1).sum(1) if relevance.ndim > 1 else relevance
+
+
+def _detached(crossing: Crossing) -> Crossing:
+    return Crossing(crossing.tensor.detach(), crossing.place, crossing.carries_relevance)
+
+
+@never_compiled
+def linearize(
+    model: Callable[..., Any],
+    inputs: Tensor | tuple[Any, ...] | dict[str, Any],
+    target: Target = None,
+    *,
+    sites: int,
+    places: Mapping[str, Tensor | None],
+    composite: Composite | str | None = None,
+    on_unknown: OnUnknown = "warn",
+    keep: bool = True,
+) -> Linearization:
+    """Cut a model into linear layers between sites, such as the atoms of molecules.
+
+    Parameters
+    ----------
+    model, inputs, target, composite, on_unknown
+        As in :func:`sciexplain.explain`, with all sites of a batch in the rows of the inputs.
+    sites : int
+        How many sites the batch has.
+    places : dict
+        For every explained input (one tensor alone is called ``"input"``; those in a tuple ``"0"``, ``"1"``, …): the
+        site of each row, (rows,); None where the rows are the sites.
+    keep : bool
+        Keep the graph, so that the layers can be run backwards again; False frees its memory.
+
+    Returns
+    -------
+    Linearization
+
+    Raises
+    ------
+    ModelError
+        When relevance flows around a layer through something that belongs to no site.
+    InputError, TargetError, RuleError, UnknownOperationError
+        As :func:`sciexplain.explain`.
+
+    Examples
+    --------
+    >>> import torch, sciexplain as sx
+    >>> source, to = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+    >>> def model(x):  # two rounds of messages on a path of three sites, summed
+    ...     for _ in range(2):
+    ...         x = torch.zeros_like(x).index_add(0, to, x[source])
+    ...     return x.sum(0)
+    >>> x = torch.tensor([[1.0], [2.0], [4.0]])
+    >>> layers = sx.linearize(model, x, sites=3, places={"input": None})
+    >>> layers.depth, layers.at(0).tolist(), layers.at(1).tolist()
+    (2, [2.0, 4.0, 8.0], [2.0, 10.0, 2.0])
+
+    References
+    ----------
+    Schnake et al. 2020, *Higher-order explanations of graph neural networks via relevant walks*, IEEE TPAMI 44.
+    """
+    given = Inputs.of(inputs, None)
+    if unknown := sorted(set(places) - {name for name, _ in given.tensors()}):
+        raise InputError(f"places names {unknown}, but the inputs are {[name for name, _ in given.tensors()]}.")
+    for name, place in places.items():
+        rows = given.values[name].shape[0]
+        if place is None and rows != sites:
+            raise InputError(f"input {name!r} has {rows} rows for {sites} sites; expected places[{name!r}] (rows,).")
+        if place is not None and (place.shape != (rows,) or place.is_floating_point()):
+            raise InputError(
+                f"places[{name!r}] has shape {tuple(place.shape)} and {place.dtype}; expected one site for each of the "
+                f"{rows} rows, as integers."
+            )
+        if place is not None and rows and not 0 <= int(place.min()) <= int(place.max()) < sites:
+            raise InputError(f"places[{name!r}] goes from {int(place.min())} to {int(place.max())}; sites: {sites}.")
+    with engines_suspended(), as_written, torch.inference_mode(False), torch.enable_grad():
+        return Linearization(original(model), given, normalized(target), places, sites, composite, on_unknown, keep)
