@@ -78,12 +78,14 @@ def force_decomposition(
     seen = _PairDifferences()
     with torch.inference_mode(False), torch.enable_grad(), predicting(family.model):
         leaf = positions.clone().requires_grad_()
-        total = _gradients(energy(leaf), [leaf], family.model)[0]
+        with _KeptGraph():
+            value = energy(leaf)
+        (total,) = _gradients(value, [get_gradient_edge(leaf)], family.model)
         leaf = positions.clone().requires_grad_()
         seen.follow(leaf)
         with seen:
             value = energy(leaf)
-        gradients = _gradients(value, [leaf, *(d.edge for d in seen.differences)], family.model)[1:]
+        gradients = _gradients(value, [get_gradient_edge(leaf), *(d.edge for d in seen.differences)], family.model)[1:]
     forces, magnitude = _by_pairs(seen.differences, gradients, len(molecule), positions.device)
     _verify(forces, -total.double(), magnitude, seen.others, positions.dtype, family.model)
     return forces.to(positions.dtype)
@@ -164,13 +166,14 @@ def _position_names(batch: Graphs, molecule: Molecule, model: Any) -> list[str]:
     return names
 
 
-def _gradients(energy: Tensor, places: Sequence[Tensor | GradientEdge], model: Any) -> list[Tensor | None]:
-    if not energy.requires_grad:
-        raise ModelError(f"the output of {type(model).__name__} does not follow from the positions; no forces")
-    gradients = list(torch.autograd.grad(energy, places, allow_unused=True))
+def _gradients(energy: Tensor, edges: Sequence[GradientEdge], model: Any) -> list[Tensor]:
+    """At the positions, which come first, and elsewhere; empty where the energy does not depend on a place."""
+    gradients: Sequence[Tensor | None] = [None]
+    if energy.requires_grad:
+        gradients = torch.autograd.grad(energy, edges, allow_unused=True)
     if gradients[0] is None:
-        raise ModelError(f"the output of {type(model).__name__} does not depend on the positions; no forces")
-    return gradients
+        raise ModelError(f"the output of {type(model).__name__} does not follow from the positions; it has no forces")
+    return [gradient if gradient is not None else energy.new_empty(0) for gradient in gradients]
 
 
 @dataclass(frozen=True)
@@ -223,7 +226,18 @@ _DISTANCES: dict[str, Callable[..., Tensor]] = {
 }
 
 
-class _PairDifferences(TorchFunctionMode):
+class _KeptGraph(TorchFunctionMode):
+    """A model that computes forces itself, in its forward, leaves the graph to us."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func is torch.autograd.grad:  # (outputs, inputs, grad_outputs, retain_graph, …)
+            kwargs |= {} if len(args) > 3 else {"retain_graph": True}
+            args = (*args[:3], *(True for _ in args[3:4]), *args[4:])
+        return func(*args, **kwargs)
+
+
+class _PairDifferences(_KeptGraph):
     """Follows positions through a forward pass to where two of them are subtracted.
 
     Distance functions, which subtract out of sight, are run as a difference and its norm.
@@ -244,12 +258,9 @@ class _PairDifferences(TorchFunctionMode):
         name = getattr(func, "__name__", str(func)).strip("_")
         if name == "get":  # of a property, such as T
             name = func.__self__.__name__
-        if func is torch.autograd.grad:  # a model that computes forces itself must leave us the graph
-            kept = {} if len(args) > 3 else {"retain_graph": True}
-            args, kwargs = (*args[:3], *(True for _ in args[3:4]), *args[4:]), {**kwargs, **kept}
         touched = [found for leaf in tree_leaves((args, kwargs)) if (found := self._of(leaf))]
-        if not touched:
-            return func(*args, **kwargs)
+        if not touched or func is torch.autograd.grad:
+            return super().__torch_function__(func, types, args, kwargs)
         if name in _DISTANCES:
             with self:
                 return _DISTANCES[name](*args, **kwargs)
@@ -320,8 +331,8 @@ class _PairDifferences(TorchFunctionMode):
         if a and b:
             if a.scale * times_x != -b.scale * times_y:
                 return False
-            pair = (lookup.ids.expand(result.shape) for lookup in (a, b))
-            self.differences.append(_Difference(get_gradient_edge(result), *pair, a.scale * times_x))
+            first, second = (lookup.ids.expand(result.shape) for lookup in (a, b))
+            self.differences.append(_Difference(get_gradient_edge(result), first, second, a.scale * times_x))
             self._lookups.pop(id(result), None)
             return True
         kept, times = (a, times_x) if a else (b, times_y)
@@ -338,13 +349,13 @@ def _is_number(value: Any) -> bool:
 
 
 def _by_pairs(
-    differences: Sequence[_Difference], gradients: Sequence[Tensor | None], n: int, device: torch.device
+    differences: Sequence[_Difference], gradients: Sequence[Tensor], n: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """(n, n, 3) forces and (n,) the sum of magnitudes of what was added up for each atom, in float64."""
     pulls = torch.zeros(n, n, 3, dtype=torch.float64, device=device)
     magnitude = torch.zeros(n, dtype=torch.float64, device=device)
     for difference, gradient in zip(differences, gradients, strict=True):
-        if gradient is None:
+        if not gradient.numel():
             continue
         first, second = difference.first.reshape(-1), difference.second.reshape(-1)
         same = (first >= 0) & (second >= 0) & (first % 3 == second % 3)

@@ -317,8 +317,6 @@ class SchNetPack(Plain):
 def family(name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> Plain:
     torch.manual_seed(1)
     if name.startswith("schnetpack"):
-        if name.endswith("PaiNN"):  # which allocates its vectors in the default type
-            monkeypatch.setattr(torch, "zeros", lambda *size, zeros=torch.zeros, **kw: zeros(*size, dtype=dtype, **kw))
         return SchNetPack(name.split()[1], dtype)
     return Plain(pyg_schnet() if name == "SchNet" else dimenet(monkeypatch), dtype)
 
@@ -384,7 +382,6 @@ def test_forces_move_turn_and_swap_with_the_molecule(shift: list[float], turn: l
 
 
 def test_the_model_stays_as_it_was() -> None:
-    model = nn.Sequential()
     model = pyg_schnet().double().train()
     model.interactions[0].eval()
     next(model.parameters()).requires_grad_(False)
