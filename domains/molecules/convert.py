@@ -1,0 +1,220 @@
+"""One molecule from what chemists call one: a SMILES, an RDKit molecule, ASE atoms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciexplain._optional import require
+from sciexplain.domains.molecules.molecule import Molecule
+from sciexplain.domains.molecules.rdkit_log import one_line, rdkit_log
+from sciexplain.errors import DataError
+
+CLOSEST = 0.1
+"""Å; no two nuclei come this near."""
+
+_NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf)", re.IGNORECASE)
+
+
+def from_smiles(smiles: str, *, name: str = "", source: str = "", labels: Mapping[str, Any] | None = None) -> Molecule:
+    """A molecule from SMILES: atoms in its order, hydrogens implicit unless in brackets of their own.
+
+    Parameters
+    ----------
+    smiles
+        SMILES or CXSMILES; what follows after white space is the name unless ``name`` is given.
+    name, source, labels
+        As in :class:`Molecule`.
+
+    Raises
+    ------
+    DataError
+        With RDKit's reason.
+
+    Examples
+    --------
+    >>> from_smiles("OCC").numbers
+    array([8, 6, 6])
+    """
+    chem: Any = require("rdkit.Chem", extra="molecules")
+    text = smiles.strip()
+    if not text:
+        raise DataError("found nothing where the SMILES stands; expected one")
+    with rdkit_log() as reason:
+        try:
+            mol = chem.MolFromSmiles(text)
+            why = reason()
+        except Exception as error:  # such as malformed CXSMILES, which has a family of exceptions of its own
+            mol, why = None, one_line(str(error))
+    if mol is None:
+        raise DataError(f"found {quoted(text)}, which RDKit does not read: {why or 'not a valid SMILES'}")
+    if not name and mol.HasProp("_Name"):
+        name = mol.GetProp("_Name").strip()
+    return from_mol(mol, name=name or text.split()[0], source=source, labels=labels)
+
+
+def from_mol(mol: Any, *, name: str = "", source: str = "", labels: Mapping[str, Any] | None = None) -> Molecule:
+    """A molecule from RDKit's, which is kept: its atoms in its order, hydrogens as they are.
+
+    Positions are those of the first conformer if it is three-dimensional. The name is, unless given, RDKit's
+    ``_Name``, or the SMILES. One that was never sanitized is, as a copy.
+
+    Raises
+    ------
+    DataError
+        No atoms, impossible positions, or what RDKit cannot sanitize.
+    """
+    chem: Any = require("rdkit.Chem", extra="molecules")
+    if not mol.GetNumAtoms():
+        raise DataError("found a molecule without atoms; expected at least one")
+    if mol.NeedsUpdatePropertyCache() or not _has_rings(mol):
+        mol = sanitized(mol)
+    positions = None
+    if mol.GetNumConformers() and mol.GetConformer().Is3D():
+        positions = np.asarray(mol.GetConformer().GetPositions(), np.float64)
+        check_positions(positions)
+    if not name:
+        name = (mol.GetProp("_Name").strip() if mol.HasProp("_Name") else "") or chem.MolToSmiles(mol)
+    return Molecule(
+        numbers=np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()], np.int64),
+        name=name,
+        mol=mol,
+        positions=positions,
+        charge=chem.GetFormalCharge(mol),
+        source=source,
+        labels=dict(labels) if labels else None,
+    )
+
+
+def from_atoms(atoms: Any, *, name: str = "", source: str = "") -> Molecule:
+    """A molecule from ASE's atoms: positions, cell and what else they carry; bonds are not guessed.
+
+    The charge is ``info["charge"]``, or the sum of the initial charges. Labels are the other entries of ``info``,
+    the arrays per atom, and results that are stored with it (nothing is calculated). The name is, unless given,
+    ``info["name"]``, or the formula.
+
+    Raises
+    ------
+    DataError
+        No atoms, impossible positions, or a charge that is not a whole number.
+    """
+    if not len(atoms):
+        raise DataError("found a molecule without atoms; expected at least one")
+    positions = np.array(atoms.positions, np.float64)
+    check_positions(positions)
+    info = dict(atoms.info)
+    charge = info.pop("charge", None)
+    if charge is None:
+        charge = atoms.get_initial_charges().sum()
+    if not _is_whole(charge):
+        raise DataError(f"found a total charge of {charge!r}; expected a whole number, in units of e")
+    name = name or str(info.pop("name", "")) or atoms.get_chemical_formula()
+    arrays = {key: np.array(array) for key, array in atoms.arrays.items() if key not in ("numbers", "positions")}
+    results = getattr(atoms.calc, "results", None) or {}
+    labels = {key: value(entry) for key, entry in {**info, **arrays, **results}.items()}
+    return Molecule(
+        numbers=np.array(atoms.numbers, np.int64),
+        name=name,
+        positions=positions,
+        charge=round(float(charge)),
+        source=source,
+        cell=np.array(atoms.cell.array, np.float64) if atoms.pbc.any() else None,
+        periodic=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
+        labels=labels or None,
+    )
+
+
+def sanitized(mol: Any) -> Any:
+    """A copy of an RDKit molecule with valences, rings and aromaticity perceived.
+
+    Raises
+    ------
+    DataError
+        With RDKit's reason.
+    """
+    chem: Any = require("rdkit.Chem", extra="molecules")
+    mol = chem.Mol(mol)
+    with rdkit_log():
+        try:
+            chem.SanitizeMol(mol)
+        except ValueError as error:  # MolSanitizeException
+            raise DataError(f"found a molecule that RDKit cannot sanitize: {one_line(str(error))}") from error
+    return mol
+
+
+def check_positions(positions: NDArray[np.float64]) -> None:
+    """Refuse positions, (n, 3) in Å, that no molecule has.
+
+    Raises
+    ------
+    DataError
+        Not finite, or two atoms nearer than :data:`CLOSEST`. Periodic images are not looked at.
+    """
+    finite = np.isfinite(positions).all(1)
+    if not finite.all():
+        atom = int(np.flatnonzero(~finite)[0])
+        raise DataError(f"found atom {atom} at {positions[atom].tolist()}; expected finite positions, in Å")
+    tree: Any = require("scipy.spatial", extra="molecules").cKDTree(positions)
+    pairs = tree.query_pairs(CLOSEST)
+    if pairs:
+        i, j = min(pairs)
+        distance = float(np.linalg.norm(positions[i] - positions[j]))
+        raise DataError(f"found atoms {i} and {j} at a distance of {distance:.3g} Å; expected {CLOSEST} Å or more")
+
+
+def value(entry: Any) -> Any:
+    """What a cell or property says: a float for a number, None for nothing, otherwise as it stands.
+
+    Numerals that a float would change stay text: ``"0012"`` and what has too many digits is an identifier.
+
+    Examples
+    --------
+    >>> [value(x) for x in ("1e-3", " 7", "0012", "", "CCO", "12345678901234567890")]
+    [0.001, 7.0, '0012', None, 'CCO', '12345678901234567890']
+    """
+    if isinstance(entry, str):
+        text = entry.strip()
+        if not _NUMBER.fullmatch(text):
+            return text or None
+        return text if text.lstrip("+-").isdigit() and int(text) != int(float(text)) else float(text)
+    if isinstance(entry, np.ndarray) and entry.ndim:
+        return entry
+    if isinstance(entry, np.generic | np.ndarray):
+        entry = entry.item()
+    if isinstance(entry, int) and abs(entry) <= 2**53:
+        return float(entry)
+    return entry
+
+
+def quoted(text: str, longest: int = 80) -> str:
+    """The text in quotes, its middle left out if it is long. Backslashes, which SMILES have, stay single.
+
+    Examples
+    --------
+    >>> quoted("C" * 500, longest=12)
+    "'CCCCC…CCCCC'"
+    """
+    half = longest // 2 - 1
+    short = text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
+    return f"'{short}'" if short.isprintable() else repr(short)
+
+
+def _has_rings(mol: Any) -> bool:
+    """Whether rings were looked for; RDKit raises where they were not."""
+    with rdkit_log():
+        try:
+            mol.GetRingInfo().NumRings()
+        except RuntimeError:
+            return False
+    return True
+
+
+def _is_whole(charge: Any) -> bool:
+    try:
+        return abs(float(charge) - round(float(charge))) < 1e-3
+    except (TypeError, ValueError, OverflowError):
+        return False
