@@ -77,24 +77,59 @@ class Linearization:
         self.unknown: tuple[UnknownOperation, ...] = tuple(self._run.engine.unknown)
 
     def _backward(self, objective: Tensor, keep: bool) -> None:
+        """All that one backward pass tells, and, by its own derivative, what comes forward from the input alone."""
         roots = self._run.roots
-        crossings = [c for cut in self.cuts for c in cut]
-        crossings += [p.crossing for passages in self._passages for p in passages or ()]
-        wanted = [*roots.values(), *(c.tensor for c in crossings)]
-        found = _gradients([objective], wanted, [torch.ones_like(objective)], keep=keep)
-        relevance = self._run.as_relevance(dict(zip(roots, found, strict=False)), self._dtype)
-        self.relevance: Tensors = self._run.inputs.rebuild(relevance)
-        self._at_input = relevance
-        slopes = iter(found[len(roots) :])
-        self._slopes = [[_or_zeros(next(slopes), c) for c in cut] for cut in self.cuts]
+        cuts = [c for cut in self.cuts for c in cut]
+        passages = [p for layer in self._passages for p in layer or ()]
+        wanted = [*roots.values(), *(c.tensor for c in cuts), *(p.crossing.tensor for p in passages)]
+        try:
+            one = torch.ones_like(objective).requires_grad_()  # so that what flows back is on a graph of its own
+            found = _gradients([objective], wanted, [one], keep=True, differentiable=True)
+        except RuntimeError:  # a rule that works in place
+            found = _gradients([objective], wanted, [torch.ones_like(objective)], keep=keep)
+        at_input = self._run.as_relevance(dict(zip(roots, found, strict=False)), self._dtype)
+        slopes = found[len(roots) :]
+        self._from_input = self._forward_from_input(at_input, slopes)
+        self._at_input = {name: r.detach() for name, r in at_input.items()}
+        self.relevance: Tensors = self._run.inputs.rebuild(self._at_input)
+        each = iter(
+            [_or_zeros(s, c).detach() for s, c in zip(slopes, [*cuts, *(p.crossing for p in passages)], strict=True)]
+        )
+        self._slopes = [[next(each) for _ in cut] for cut in self.cuts]
+        through = list(each)
+        values = None if self._from_input is None else iter(self._from_input[len(cuts) :])
+        rows = iter([] if values is None else [_summed(v * s) for v, s in zip(values, through, strict=True)])
         self._flows = [
-            None
-            if passages is None
-            else [(p, _of_rows(p.crossing, _or_zeros(next(slopes), p.crossing))) for p in passages]
-            for passages in self._passages
+            None if layer is None or values is None else [(p, next(rows)) for p in layer] for layer in self._passages
         ]
         if not keep:
-            self.cuts, self._passages = tuple(tuple(_detached(c) for c in cut) for cut in self.cuts), []
+            self.cuts = tuple(tuple(_detached(c) for c in cut) for cut in self.cuts)
+        self._passages = []
+
+    def _forward_from_input(self, at_input: Mapping[str, Tensor], slopes: list[Tensor | None]) -> list[Tensor] | None:
+        """What the fixed linear maps make of the input, without what biases add, at all that ``slopes`` belong to.
+
+        Relevance at the input is linear in the slopes anywhere, so that this is its gradient to them. None where a
+        rule's backward pass cannot be differentiated.
+        """
+        total = self.by_site(at_input).sum()
+        known = [s for s in slopes if s is not None]
+        if not total.requires_grad or not all(s.requires_grad for s in known):
+            return None
+        try:
+            found = iter(_gradients([total], known, [torch.ones_like(total)], keep=True))
+        except RuntimeError:
+            return None
+        zero = torch.zeros((), dtype=self._dtype)
+        forward = [zero if s is None or (f := next(found)) is None else f for s in slopes]
+        count = 0
+        for cut in self.cuts:  # everything goes through every cut
+            here = slice(count, count := count + len(cut))
+            each = [u * s.detach() for u, s in zip(forward[here], slopes[here], strict=True) if s is not None]
+            sums, size = sum(e.sum() for e in each), sum(e.abs().sum() for e in each)
+            if not bool((sums - total.detach()).abs() <= torch.finfo(self._dtype).eps ** 0.5 * size):
+                return None
+        return forward
 
     # -- what one backward pass tells ------------------------------------------------------------------------------
 
@@ -102,17 +137,36 @@ class Linearization:
         """Relevance over activation at a cut (1 … depth)."""
         return list(self._slopes[cut - 1])
 
+    def states(self, cut: int) -> list[Tensor] | None:
+        """What the linear maps make of the input at a cut (1 … depth): the activations, less what biases added.
+
+        Times the slopes there it is the relevance that gets through to the input. None where a rule of the composite
+        cannot be run forwards.
+        """
+        if self._from_input is None:
+            return None
+        begin = sum(len(c) for c in self.cuts[: cut - 1])
+        return self._from_input[begin : begin + len(self.cuts[cut - 1])]
+
     def at(self, cut: int) -> Tensor:
         """(sites,): relevance at a cut (0 … depth)."""
         if cut == 0:
             return self.by_site(self._at_input)
-        return self.sum(cut, self._slopes[cut - 1])
+        return self._by_place(
+            cut, [_relevance(c, s) for c, s in zip(self.cuts[cut - 1], self._slopes[cut - 1], strict=True)]
+        )
+
+    def reaching_input(self, cut: int, slopes: Sequence[Tensor] | None = None) -> Tensor:
+        """(sites,): of the relevance of slopes at a cut, what will get through to the input."""
+        states = self.states(cut)
+        assert states is not None
+        return self._by_place(cut, [u * s for u, s in zip(states, slopes or self._slopes[cut - 1], strict=True)])
 
     def flows(self, layer: int) -> tuple[Tensor, Tensor, Tensor] | None:
-        """(from, to, relevance) of all that travels through layer 1 … depth, (rows,) each.
+        """(from, to, relevance), (rows,) each: what travels through layer 1 … depth and gets through to the input.
 
-        None where the layer is more than rows looked up, worked on one by one, and summed; then relevance from site to
-        site has to be asked for with :meth:`pull`.
+        None where the layer is more than rows looked up, worked on one by one, and summed, or a rule cannot be run
+        forwards; then relevance from site to site has to be asked for with :meth:`pull`.
         """
         flows = self._flows[layer - 1]
         if flows is None:
@@ -137,11 +191,10 @@ class Linearization:
         found = _gradients([c.tensor for c in self.cuts[0]], list(roots.values()), list(slopes), keep=True)
         return self.by_site(self._run.as_relevance(dict(zip(roots, found, strict=True)), self._dtype))
 
-    def sum(self, cut: int, slopes: Sequence[Tensor]) -> Tensor:
-        """(sites,): relevance of slopes at a cut (1 … depth)."""
+    def _by_place(self, cut: int, relevance: Sequence[Tensor]) -> Tensor:
         total = torch.zeros(self.sites, dtype=self._dtype)
-        for crossing, c in zip(self.cuts[cut - 1], slopes, strict=True):
-            total.index_add_(0, crossing.place, _of_rows(crossing, c).to(self._dtype))
+        for crossing, r in zip(self.cuts[cut - 1], relevance, strict=True):
+            total.index_add_(0, crossing.place, _summed(r).to(self._dtype).expand(len(crossing.place)))
         return total
 
     def by_site(self, relevance: Mapping[str, Tensor]) -> Tensor:
@@ -149,25 +202,33 @@ class Linearization:
         total = torch.zeros(self.sites, dtype=self._dtype)
         for name, r in relevance.items():
             if name in self._places:
-                rows = r.flatten(1).sum(1) if r.ndim > 1 else r
-                place = self._places[name]
-                total += rows if place is None else torch.zeros_like(total).index_add_(0, place, rows.to(self._dtype))
+                rows, place = _summed(r), self._places[name]
+                total = total + rows if place is None else total.index_add(0, place, rows.to(self._dtype))
         return total
 
 
-def _gradients(outputs: list[Tensor], inputs: list[Tensor], slopes: list[Tensor], *, keep: bool) -> list[Tensor | None]:
+def _gradients(
+    outputs: list[Tensor], inputs: list[Tensor], slopes: list[Tensor], *, keep: bool, differentiable: bool = False
+) -> list[Tensor | None]:
     with torch.inference_mode(False), torch.enable_grad():
-        return list(torch.autograd.grad(outputs, inputs, slopes, allow_unused=True, retain_graph=keep))
+        return list(
+            torch.autograd.grad(
+                outputs, inputs, slopes, allow_unused=True, retain_graph=keep, create_graph=differentiable
+            )
+        )
 
 
 def _or_zeros(slope: Tensor | None, crossing: Crossing) -> Tensor:
     return torch.zeros_like(crossing.tensor) if slope is None else slope
 
 
-def _of_rows(crossing: Crossing, slope: Tensor) -> Tensor:
-    """(rows,): relevance."""
-    relevance = slope if crossing.carries_relevance else crossing.tensor.detach() * slope
-    return relevance.flatten(1).sum(1) if relevance.ndim > 1 else relevance
+def _relevance(crossing: Crossing, slope: Tensor) -> Tensor:
+    return slope if crossing.carries_relevance else crossing.tensor.detach() * slope
+
+
+def _summed(values: Tensor) -> Tensor:
+    """Over all but the rows."""
+    return values.flatten(1).sum(1) if values.ndim > 1 else values
 
 
 def _detached(crossing: Crossing) -> Crossing:

@@ -193,6 +193,9 @@ class Epsilon(Rule):
 
     def propagate(self, layer: LinearLayer, c: Tensor) -> Tensor:
         z = layer.z
+        if c.requires_grad:  # as a linear map of c; see engine.call.slopes_fixed
+            size = z.abs()
+            return layer.pull_back(c * (size / (size + self.epsilon) if self.epsilon else 1.0))
         kept = torch.empty_like(z)
         for c_, z_, k in blocks(like(c, z), z, kept):
             if layer.rectified:  # z >= 0, and 0 takes nothing

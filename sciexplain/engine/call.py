@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -101,17 +102,30 @@ def with_slope(tensor: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
     return alias
 
 
+slopes_fixed: ContextVar[bool] = ContextVar("slopes_fixed", default=False)
+"""Whether the backward pass of what is recorded now may itself be differentiated, as the linear map that it is."""
+
+
+def differentiable_once(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """As torch's ``once_differentiable``, for which slopes depend on the input, but where ``ctx`` says they are fixed.
+
+    Without it a second derivative would be silently wrong, since the slopes are made of detached values.
+    """
+    once = torch.autograd.function.once_differentiable(backward)
+    return lambda ctx, *grads: (backward if ctx.slopes_fixed else once)(ctx, *grads)
+
+
 class Local(torch.autograd.Function):
     """``value`` as a function of ``x`` whose backward pass is ``slope(c)``."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, slope: Callable[[Tensor], Tensor], box: list[Tensor]) -> Tensor:
-        ctx.slope = slope
+        ctx.slope, ctx.slopes_fixed = slope, slopes_fixed.get()
         ctx.set_materialize_grads(False)
         return box.pop()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @differentiable_once
     def backward(ctx: Any, c: Tensor | None) -> tuple[Tensor | None, None, None]:
         return (None if c is None else ctx.slope(c)), None, None
 

@@ -8,14 +8,13 @@ which of them carry relevance.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from . import tags
-from .call import Call, tensors_in
+from .call import Call, tensors_in, with_slope
 
 _KEY = "sciexplain-hops"
 
@@ -74,13 +73,14 @@ class Hops:
         return result
 
     def _use(self, call: Call, tensor: Tensor) -> Tensor:
-        alias = tensor.view_as(tensor)
-        tags.put(alias, replace(tags.tag_of(tensor), made_by=tensor.grad_fn))
+        alias = with_slope(tensor, lambda c: c)
         use = Use(alias, call.lrp.carries_relevance(alias))
         node: Any = alias.grad_fn
         node.metadata[_KEY] = use
         self.uses.append(use)
-        return alias
+        # autograd hands one gradient to both sides of a sum; behind a second view this use has one of its own, which
+        # can be differentiated by
+        return with_slope(alias, lambda c: c)
 
 
 def record_of(node: Any) -> Use | Made | None:

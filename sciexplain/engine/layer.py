@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ..linear_layer import Account, Messages
 from ..rules import Rule
 from . import tags
-from .call import on_its_own
+from .call import differentiable_once, on_its_own, slopes_fixed
 from .keep import Kept
 from .ledger import Row
 from .maps import Contraction, Convolution, Dense, Diagonal, LinearMap, weight_gradient
@@ -269,12 +268,12 @@ keeps_graph: Callable[[], bool] = getattr(torch._C._autograd, "_get_current_grap
 class _Emit(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, port: Tensor, layer: Layer, box: list[Tensor]) -> Tensor:
-        ctx.layer = layer
+        ctx.layer, ctx.slopes_fixed = layer, slopes_fixed.get()
         ctx.set_materialize_grads(False)
         return box.pop()
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: Any, c: Tensor | None) -> tuple[Tensor | None, None, None]:
         return _propagated(ctx, c), None, None
 
@@ -284,7 +283,7 @@ class _EmitInPlace(_Emit):
 
     @staticmethod
     def forward(ctx: Any, port: Tensor, output: Tensor, layer: Layer) -> Tensor:  # type: ignore[override]
-        ctx.layer = layer
+        ctx.layer, ctx.slopes_fixed = layer, slopes_fixed.get()
         ctx.set_materialize_grads(False)
         ctx.mark_dirty(output)
         return output.relu_()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from ..composites import Composite
 from ..engine import tags
 from ..engine.base import OnUnknown
-from ..engine.call import tensors_in
+from ..engine.call import slopes_fixed, tensors_in
 from ..engine.mode import LRP
 from ..errors import InputError
 from ..inputs import Inputs, buffers_restored
@@ -56,7 +57,7 @@ class Propagation:
         """The model's output, or what ``finish`` makes of it, in the engine as well."""
         # a model may change its input in place, which autograd forbids for leaves
         copies = {k: tags.as_input(v.clone()) for k, v in self._leaves.items()}
-        with buffers_restored(model), self.engine:
+        with buffers_restored(model), self._slopes_fixed(), self.engine:
             try:
                 output = self.inputs.replaced({**copies, **self._integers}).call(model)
             except RuntimeError as error:
@@ -64,6 +65,14 @@ class Propagation:
                     raise integers_without_embedding(self._integers) from error
                 raise
             return finish(output)
+
+    @contextmanager
+    def _slopes_fixed(self) -> Iterator[None]:
+        token = slopes_fixed.set(self.engine.hops is not None)
+        try:
+            yield
+        finally:
+            slopes_fixed.reset(token)
 
     def relevance(self, objective: Tensor, *, keep_graph: bool = False) -> dict[str, Tensor]:
         """At every tensor of the inputs, of their shapes, in the dtype of ``objective`` for integers."""

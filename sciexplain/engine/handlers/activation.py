@@ -86,6 +86,8 @@ def _at_zero(call: Call, z: Tensor, f: Callable[[Tensor], Tensor]) -> AtZero:
 
 def _times_secant(c: Tensor, f: Callable[[Tensor], Tensor], z: Tensor, at_zero: AtZero) -> Tensor:
     """``c`` times the slope, in pieces that stay in the cache."""
+    if c.requires_grad:  # as a linear map of c
+        return c * _secant_slope(f, z, f(z), at_zero)
     result = torch.empty_like(z)
     for c_, z_, out in blocks(like(c, z), z, result):
         torch.mul(c_, _secant_slope(f, z_, f(z_), at_zero), out=out)
