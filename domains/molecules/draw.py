@@ -15,7 +15,17 @@ from numpy.typing import ArrayLike
 
 from sciexplain.domains.images.panels import number
 from sciexplain.domains.molecules.molecule import Molecule
-from sciexplain.domains.molecules.paint import BAR_HEIGHT, TEXT, colour_bar, fitted, paint, quiet, symbol, walk_colour
+from sciexplain.domains.molecules.paint import (
+    BAR_HEIGHT,
+    TEXT,
+    colour_bar,
+    fitted,
+    paint,
+    plain,
+    quiet,
+    symbol,
+    walk_colour,
+)
 from sciexplain.domains.molecules.skeleton import skeleton
 from sciexplain.domains.molecules.values import Bonds, Part, Walks, checked, full_colour
 from sciexplain.errors import DataError, InputError
@@ -49,7 +59,7 @@ class Drawing:
     @cached_property
     def svg(self) -> str:
         """One ``<svg>`` element, ready for a file or a page; the same values give the same text."""
-        text = self._written("svg", metadata={"Date": None, "Title": self.title or "relevance"}).decode()
+        text = self._written("svg", metadata={"Date": None, "Title": plain(self.title) or "relevance"}).decode()
         # Without the prolog it can stand inside HTML; matplotlib counts in points what is meant as px.
         return re.sub(r'((?:width|height)="[\d.]+)pt"', r'\1"', text[text.index("<svg") :], count=2)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
@@ -27,6 +27,7 @@ _REACH = 1.25
 _MOST_NEIGHBOURS = 4
 _LONGEST = 2.5
 _COORDGEN = 120
+_CLEAR = 0.35
 _NOTE = "#" + "".join(f"{int(255 * part):02X}" for part in NOTE)
 _NUMBER = re.compile(r"[MLQCZ]|-?\d+\.?\d*")
 
@@ -136,17 +137,46 @@ def flat(molecule: Molecule) -> Any:
     chem.GetSymmSSSR(mol)
     on_paper = mol.GetNumConformers() and not mol.GetConformer().Is3D() and mol.GetConformer().GetPositions().any()
     if not on_paper:
-        hydrogens = any(atom.GetAtomicNum() == 1 for atom in mol.GetAtoms())
-        if hydrogens and mol.GetNumBonds() and mol.GetNumAtoms() <= _COORDGEN:
-            # RDKit's own coordinates put hydrogens of neighbours on top of each other.
-            require("rdkit.Chem.rdCoordGen", extra="molecules").AddCoords(mol)
-        else:
-            depictor.Compute2DCoords(mol, useRingTemplates=True)
+        _lay_out(mol)
         depictor.StraightenDepiction(mol)
     try:
         return draw2d.PrepareMolForDrawing(mol, addChiralHs=False)
     except ValueError:  # RDKit cannot write every aromatic system with double bonds
         return draw2d.PrepareMolForDrawing(mol, kekulize=False, addChiralHs=False)
+
+
+def _lay_out(mol: Any) -> None:
+    """Two-dimensional coordinates from the first way to find them that puts no atom on another."""
+    depictor: Any = require("rdkit.Chem.rdDepictor", extra="molecules")
+    coordgen: Any = require("rdkit.Chem.rdCoordGen", extra="molecules")
+    ways: list[Callable[[Any], Any]] = [
+        lambda mol: depictor.Compute2DCoords(mol, useRingTemplates=True),
+        lambda mol: depictor.Compute2DCoords(mol, nFlipsPerSample=4, nSample=20, sampleSeed=1),
+        coordgen.AddCoords,
+    ]
+    # RDKit's own ways put hydrogens of neighbours on top of each other.
+    if mol.GetNumAtoms() <= _COORDGEN and any(atom.GetAtomicNum() == 1 for atom in mol.GetAtoms()):
+        ways.reverse()
+    if not mol.GetNumBonds():
+        ways = ways[:1]
+    best = -1.0
+    for way in ways:
+        made = type(mol)(mol)
+        way(made)
+        if (room := _room(made)) > best:
+            best, shape = room, made.GetConformer()
+            if room > _CLEAR:
+                break
+    mol.RemoveAllConformers()
+    mol.AddConformer(shape)
+
+
+def _room(mol: Any) -> float:
+    """The smallest distance of two atoms in units of the usual bond."""
+    places = mol.GetConformer().GetPositions()[:, :2]
+    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    lengths = [apart[pair] for pair in _pairs(mol)]
+    return float(apart[np.triu_indices(len(places), 1)].min() / np.median(lengths)) if lengths else 1.0
 
 
 def bonded(molecule: Molecule) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ def write_csv(
     """Write long tables: ``x.csv`` gives ``x.atoms.csv`` and, where there are bonds, ``x.bonds.csv``.
 
     Columns are ``molecule`` (counted from 0), ``name``, ``atom``, ``element``, ``relevance``, ``unit``; of bonds ``i``
-    and ``j`` instead of atom and element. Parameters and errors as for :func:`~sciexplain.domains.molecules.files.write_sdf`.
+    and ``j`` instead of atom and element. Parameters and errors as for
+    :func:`~sciexplain.domains.molecules.files.write_sdf`.
     """
     csv: Any = require("pyarrow.csv", extra="molecules")
     return _tables(path, ".csv", csv.write_csv, records(molecules, atoms, bonds, None), unit)
@@ -71,12 +73,14 @@ def _tables(
     stem = path.with_suffix("") if path.suffix.lower() == suffix else path
     made = []
     for kind, (rows, types) in tables.items():
-        if not rows:
-            continue
-        columns = zip(*rows, strict=True)
-        arrays = [arrow.array(column, of) for column, of in zip(columns, types.values(), strict=True)]
-        table = arrow.table(dict(zip(types, arrays, strict=True)))
-        made.append(written(f"{stem}.{kind}{suffix}", lambda file, table=table: write(table, str(file))))
+        if rows:
+            columns = dict(zip(types, zip(*rows, strict=True), strict=True))
+            table = arrow.table({name: arrow.array(columns[name], of) for name, of in types.items()})
+            made.append(written(f"{stem}.{kind}{suffix}", partial(_put, write, table)))
     if not made:
         raise InputError(f"{path.name}: neither atoms nor bonds; expected relevance to write")
     return made
+
+
+def _put(write: Callable[[Any, Any], None], table: Any, file: Path) -> None:
+    write(table, str(file))

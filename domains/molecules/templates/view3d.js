@@ -22,7 +22,7 @@
     mark = null;
     if (i !== null) {
       const { x, y, z, radius } = data.atoms[i];
-      mark = viewer.addSphere({ center: { x, y, z }, radius: radius * 1.25, color: "#e0a800", opacity: 0.45 });
+      mark = viewer.addSphere({ center: { x, y, z }, radius: radius * 1.25, color: "#e0a800", opacity: 0.3 });
     }
     viewer.render();
   }
@@ -101,6 +101,8 @@
     viewer.setHoverable({}, true, (atom) => { hovered = atom.index; refresh(); }, () => { hovered = null; refresh(); });
     viewer.setClickable({}, true, (atom) => choose(atom.index));
     viewer.zoomTo();
+    // Colours say nothing of elements; in a large molecule letters would hide them.
+    if (data.atoms.length <= 60) by("labels").value = "element";
     label();
     viewer.render();
     if (data.volume) surface();
@@ -108,7 +110,7 @@
     by("labels").addEventListener("change", () => { label(); viewer.render(); });
     by("turn").addEventListener("change", (event) => viewer.spin(event.target.checked ? "y" : false, 0.5));
     dark.addEventListener("change", () => { viewer.setBackgroundColor(stage()); viewer.render(); });
-    new ResizeObserver(() => viewer.resize()).observe(by("viewer"));
+    new ResizeObserver(() => { viewer.resize(); viewer.zoomTo(); viewer.render(); }).observe(by("viewer"));
   }
 
   rows.forEach((row) => {
