@@ -17,8 +17,8 @@ Call = Callable[[Mapping[str, Tensor]], Tensor]
 def as_numbers(call: Call, integers: Mapping[str, Tensor], dtype: torch.dtype) -> frozenset[str] | None:
     """Names of the integers that a model takes as numbers of type ``dtype``; None where it takes them in no way.
 
-    Those are numbers that it cannot take as integers, and those that lose no relevance as numbers, such as counts that
-    it adds up or casts itself. The others are categories, which meet an embedding, and stay integers.
+    Those are numbers that it cannot take as integers, and those whose columns all keep their influence as numbers,
+    such as counts that it adds up or casts itself. The others are categories, which meet an embedding.
     """
     for count in range(len(integers) + 1):
         for numbers in map(frozenset, combinations(sorted(integers), count)):
@@ -30,11 +30,14 @@ def as_numbers(call: Call, integers: Mapping[str, Tensor], dtype: torch.dtype) -
 
 
 def _is_number(call: Call, given: Mapping[str, Tensor], name: str, dtype: torch.dtype) -> bool:
-    cast = {**given, name: given[name].to(dtype)}
-    if _tried(call, cast) is None:
+    number = given[name].to(dtype).requires_grad_()
+    if _tried(call, {**given, name: number.detach()}) is None:
         return False
-    category, number = _relevance(call, given, name), _relevance(call, cast, name)
-    return category is None or (number is not None and not bool(((category != 0) & (number == 0)).any()))
+    category = _columns(_relevance(call, given, name))
+    with torch.enable_grad():
+        total = call({**given, name: number}).sum()
+        slope = torch.autograd.grad(total, number, allow_unused=True)[0] if total.requires_grad else None
+    return not bool((category & ~_columns(slope)).any())
 
 
 def _tried(call: Call, given: Mapping[str, Tensor]) -> Tensor | None:
@@ -46,7 +49,7 @@ def _tried(call: Call, given: Mapping[str, Tensor]) -> Tensor | None:
 
 
 def _relevance(call: Call, given: Mapping[str, Tensor], name: str) -> Tensor | None:
-    """Of one input, the others given; None where none finds its way there."""
+    """Of integers as they are, all else given; None where none finds its way there."""
     with torch.no_grad():
         start = torch.ones_like(call(given))
     try:
@@ -54,3 +57,8 @@ def _relevance(call: Call, given: Mapping[str, Tensor], name: str) -> Tensor | N
     except (InputError, ModelError):
         return None
     return found.relevance if isinstance(found.relevance, Tensor) else None
+
+
+def _columns(values: Tensor | None) -> Tensor:
+    """In which columns anything is other than 0."""
+    return torch.zeros((), dtype=torch.bool) if values is None else (values.cpu() != 0).any(0)
