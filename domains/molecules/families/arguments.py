@@ -29,6 +29,7 @@ SYNONYMS = (
 )
 """Names that mean the same in forwards and in data."""
 
+_COUNTED = {"num_graphs", "batch_size", "num_nodes"}
 _WHOLE = {"data", "batch_data", "data_batch", "batched_data", "graph", "graphs", "g", "molecule", "mol"}
 
 
@@ -44,7 +45,7 @@ class Argument:
     def key(self, batch: Any) -> str | None:
         """The attribute of a PyG batch that this parameter means; None where the batch has none."""
         same = next((names for names in SYNONYMS if self.name in names), ())
-        return next((k for k in (self.name, *same) if getattr(batch, k, None) is not None), None)
+        return next((k for k in (self.name, *same) if _value(batch, k) is not None), None)
 
 
 def arguments_of(model: Callable[..., Any]) -> tuple[Argument, ...]:
@@ -88,7 +89,7 @@ def call_with(model: Callable[..., Any], arguments: tuple[Argument, ...], batch:
                 )
             if not argument.by_position:
                 continue
-        value = batch if argument.whole else None if key is None else getattr(batch, key)
+        value = batch if argument.whole else None if key is None else _value(batch, key)
         if argument.by_position:
             by_position.append(value)
         else:
@@ -100,7 +101,12 @@ def keys_read(arguments: tuple[Argument, ...], batch: Any) -> set[str]:
     """The attributes of a batch that a model is given."""
     if any(a.whole for a in arguments):
         return set(batch.keys())
-    return {key for a in arguments if (key := a.key(batch)) is not None}
+    return {key for a in arguments if (key := a.key(batch)) is not None and key in batch}
+
+
+def _value(batch: Any, key: str) -> Any:
+    """What a batch has under a name; some of those are also names of its methods."""
+    return batch[key] if key in batch else getattr(batch, key) if key in _COUNTED else None
 
 
 def _parameters(model: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sciexplain._optional import require
 from sciexplain.domains.molecules.families import featurizers
@@ -71,7 +71,7 @@ class PyG(LibraryFamily):
         super().__init__(model, unit, tasks, edge_features)
         self.arguments = arguments_of(model)
         self.featurizer = featurizers.find(
-            featurizer if featurizer is not None else getattr(model, "featurizer", None) or self._geometry()
+            featurizer if featurizer is not None else _own_featurizer(model) or self._geometry()
         )
         self._as_numbers: dict[frozenset[str], frozenset[str]] = {}
 
@@ -101,8 +101,8 @@ class PyG(LibraryFamily):
         def call(given: Mapping[str, Any]) -> Tensor:
             own = copy.copy(batch)
             for key, value in given.items():
-                setattr(own, key, value)
-            with failing_clearly(self.model, {k: getattr(own, k) for k in places}), predicting(self.model):
+                own[key] = value
+            with failing_clearly(self.model, {k: own[k] for k in places}), predicting(self.model):
                 output = call_with(self.model, self.arguments, own)
             return one_row_each(self.model, output, len(sizes))
 
@@ -144,7 +144,7 @@ class PyG(LibraryFamily):
         atoms = atoms_of(sizes)
         places = {}
         for key in (k for k in (*NODES, *TYPES, *EDGES) if k in given):
-            value = getattr(batch, key)
+            value = batch[key]
             if not isinstance(value, Tensor) or value.ndim == 0:
                 continue
             if key not in EDGES:
@@ -173,6 +173,12 @@ class PyG(LibraryFamily):
             if numbers is not None:
                 self._as_numbers[integers] = numbers
         return {key: v.to(dtype) if key in self._as_numbers.get(integers, ()) else v for key, v in found.items()}
+
+
+def _own_featurizer(model: Any) -> Any:
+    """The one a model carries; not a network that it calls its featurizer."""
+    own = getattr(model, "featurizer", None)
+    return None if isinstance(own, nn.Module) else own
 
 
 def _listed(graphs: Any) -> list[Any]:
