@@ -43,7 +43,9 @@ def with_hydrogens(molecule: Molecule) -> Molecule:
 def embed(molecule: Molecule, seed: int = 0) -> Molecule:
     """A geometry for a molecule without one: ETKDGv3, relaxed in MMFF94, or in UFF where MMFF94 lacks parameters.
 
-    The relaxation ends at a local minimum, or after 2000 steps, which more than 200 atoms or so may need. Hydrogens become atoms, after those that the molecule has. A molecule with a geometry is given back as it is.
+    The relaxation ends at a local minimum, or after 2000 steps. Molecules of a salt are put side by side and relaxed
+    together. Hydrogens become atoms, after those that the molecule has. A molecule with a geometry is given back as
+    it is.
 
     Parameters
     ----------
@@ -91,10 +93,10 @@ def embed(molecule: Molecule, seed: int = 0) -> Molecule:
             )
         _spread(mol)
         if fields.MMFFHasAllMoleculeParams(mol):
-            fields.MMFFOptimizeMolecule(mol, maxIters=_STEPS)
+            fields.MMFFOptimizeMolecule(mol, maxIters=_STEPS, ignoreInterfragInteractions=False)
         elif fields.UFFHasAllMoleculeParams(mol):
-            fields.UFFOptimizeMolecule(mol, maxIters=_STEPS)
-        else:
+            fields.UFFOptimizeMolecule(mol, maxIters=_STEPS, ignoreInterfragInteractions=False)
+        elif mol.GetNumAtoms() > 1:
             raise InputError(
                 f"{_title(molecule)}: neither MMFF94 nor UFF knows all its atoms ({reason()}); give a geometry, as SDF "
                 "or XYZ"

@@ -89,8 +89,9 @@ def _xyz_frames(path: Path) -> Iterator[list[str]]:
     frame: list[str] = []
     with open_text(path) as file:
         for line in file:
-            # The second line is a comment, and may be a number.
-            if len(frame) != 1 and _COUNT.fullmatch(line):
+            # What follows the count is a comment, and may be a number.
+            is_comment = len(frame) == 1 and _COUNT.fullmatch(frame[0])
+            if _COUNT.fullmatch(line) and not is_comment:
                 if frame:
                     yield frame
                 frame = [line]
