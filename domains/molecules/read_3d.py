@@ -76,7 +76,7 @@ def _sdf_molecule(text: str, name: str | None, source: str) -> Molecule:
     with rdkit_log() as reason:
         supplier = chem.SDMolSupplier()
         supplier.SetData(text, sanitize=True, removeHs=False)
-        mol = supplier[0]
+        mol = supplier[0] if len(supplier) else None
         why = reason()
     if mol is None:
         raise DataError(f"found a record that RDKit does not read: {why or 'damaged, or no such valences'}")

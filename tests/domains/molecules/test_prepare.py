@@ -1,5 +1,7 @@
 """Hydrogens, geometries and bonds against RDKit's own answers, force-field minima and the molecules they came from."""
 
+from pathlib import Path
+
 import ase
 import numpy as np
 import pytest
@@ -75,7 +77,7 @@ def test_methane_is_a_tetrahedron() -> None:
     assert rdMolTransforms.GetAngleDeg(conformer, 1, 0, 2) == pytest.approx(109.47, abs=0.1)
 
 
-def test_geometries_repeat_and_keep_what_is_known(tmp_path) -> None:
+def test_geometries_repeat_and_keep_what_is_known(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"smiles,name,y\n{ASPIRIN},aspirin,2\n")
     molecule = read_one(tmp_path / "a.csv")
     one, again, other = (embed(molecule, seed=seed) for seed in (3, 3, 4))
@@ -116,11 +118,8 @@ def test_bonds_that_cannot_be(capfd: pytest.CaptureFixture[str]) -> None:
         perceive_bonds(read_one(ase.Atoms("Na", cell=[4, 4, 4], pbc=True)))
     with pytest.raises(InputError, match="neither bonds nor positions"):
         perceive_bonds(Molecule(np.array([6])))
-    for function in (embed, with_hydrogens):
-        positions_only = Molecule(np.array([6]), "carbon", positions=np.zeros((1, 3)))
-        if function is with_hydrogens:
-            with pytest.raises(InputError, match="'carbon' has positions but no bonds; perceive_bonds"):
-                function(positions_only)
-        else:
-            assert function(positions_only) is positions_only
+    positions_only = Molecule(np.array([6]), "carbon", positions=np.zeros((1, 3)))
+    with pytest.raises(InputError, match="'carbon' has positions but no bonds; perceive_bonds"):
+        with_hydrogens(positions_only)
+    assert embed(positions_only) is positions_only
     assert capfd.readouterr().err == ""
