@@ -55,14 +55,14 @@ def force_decomposition(
 
     Messages between atoms make every ∂E/∂d depend on all atoms: this is the force along that pair in this molecule,
     not a two-body term. Where only distances enter (SchNet), pairs attract or repel along their line; directions and
-    angles (PaiNN, DimeNet) add forces across it. In more than three dimensions' worth of distances such a
-    decomposition is not unique; this one is that of the differences the model itself uses.
+    angles (PaiNN, DimeNet) add forces across it. A molecule has more pairs than degrees of
+    freedom, so forces alone do not fix their pairs: these are those of the differences that the model itself uses.
 
     References
     ----------
     Schütt et al., SchNet, NeurIPS 30 (2017) and J. Chem. Phys. 148, 241722 (2018): energies and forces from
-    differences of positions. Fan et al., Phys. Rev. B 92, 094301 (2015), eq. 19-22: pairwise forces of many-body
-    potentials and Newton's third law for them.
+    differences of positions. Fan et al., Phys. Rev. B 92, 094301 (2015): pairwise forces of many-body potentials
+    and Newton's third law for them.
     """
     family = as_family(model_or_family)
     batch = family.collate([family.graph(placed(molecule))])

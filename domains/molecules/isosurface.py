@@ -11,8 +11,6 @@ Points = NDArray[np.float64]
 
 ISOVALUE = 3.8
 """Of ∑ᵢ |r − rᵢ|⁻², in Å⁻²."""
-NEAREST = 0.5
-"""In Å: closer to an atom no energy is computed, since no model has seen atoms there."""
 
 
 def isosurface(atoms: Points, *, spacing: float = 0.2, max_points: int = 200_000) -> tuple[Points, NDArray[np.int64]]:
@@ -42,7 +40,7 @@ def isosurface(atoms: Points, *, spacing: float = 0.2, max_points: int = 200_000
 
     References
     ----------
-    Schütt et al., Nature Communications 8, 13890 (2017), figure 3: this surface. Gibson, Constrained elastic surface
+    Schütt et al., Nature Communications 8, 13890 (2017): this surface. Gibson, Constrained elastic surface
     nets, MICCAI 1998.
 
     Examples
@@ -62,11 +60,8 @@ def isosurface(atoms: Points, *, spacing: float = 0.2, max_points: int = 200_000
         x, y, z = ((axis - at) ** 2 for axis, at in zip(axes, atom, strict=True))
         field += 1 / np.maximum(x[:, None, None] + y[:, None] + z, 1e-12)
     inside = field > ISOVALUE
-    within = sum(
-        inside[i : counts[0] - 1 + i, j : counts[1] - 1 + j, k : counts[2] - 1 + k].astype(int)
-        for i, j, k in np.ndindex(2, 2, 2)
-    )
-    crossed = (within > 0) & (within < 8)
+    corners = np.lib.stride_tricks.sliding_window_view(inside, (2, 2, 2)).sum((3, 4, 5))
+    crossed = (corners > 0) & (corners < 8)
     bounded(crossed.sum(), max_points, "take a wider spacing")
     places = np.full(crossed.shape, -1)
     places[crossed] = np.arange(crossed.sum())

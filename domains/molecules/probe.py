@@ -18,14 +18,13 @@ from sciexplain._optional import require
 from sciexplain.domains.molecules.files import write_cube
 from sciexplain.domains.molecules.forces import as_family, energies, placed, predicting
 from sciexplain.domains.molecules.graphs import Family, Graphs
-from sciexplain.domains.molecules.isosurface import NEAREST, bounded, isosurface
 from sciexplain.domains.molecules.molecule import Molecule
+from sciexplain.domains.molecules.probe_points import NEAREST, Points, distances_to, layout
 from sciexplain.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Points = NDArray[np.float64]
 Mode = Literal["probe", "difference"]
 
 _PAIRS = 100_000
@@ -160,12 +159,13 @@ def chemical_potential(
     -----
     In ``"probe"`` mode Ω = E(molecule + probe) − E(molecule), where no pair has the probe as its neighbour. That the
     probe is passive is checked on two probes in one molecule, whose energies must add up. Elements that were rare or
-    absent in training are read from an embedding that nothing has taught.
+    absent in training are read from an embedding that nothing has taught. Values are differences of total energies: a
+    float32 model whose totals are large (10⁴ eV) leaves 10⁻³ eV of noise, which ``model.double()`` takes away.
 
     References
     ----------
-    Schütt et al., Quantum-chemical insights from deep tensor neural networks, Nature Communications 8, 13890 (2017),
-    figures 3 and 4. Schütt et al., SchNet, J. Chem. Phys. 148, 241722 (2018), section IV C.
+    Schütt et al., Quantum-chemical insights from deep tensor neural networks, Nature Communications 8, 13890 (2017).
+    Schütt et al., SchNet, J. Chem. Phys. 148, 241722 (2018).
     """
     family, placed_molecule = as_family(model_or_family), placed(molecule)
     if mode not in ("probe", "difference"):
@@ -173,18 +173,26 @@ def chemical_potential(
     numbers = require("ase.data", extra="molecules").atomic_numbers
     if not numbers.get(probe):
         raise InputError(f"probe {probe!r} is no element; expected a symbol such as 'H' or 'C'")
-    layout = _layout(placed_molecule, grid, spacing, margin, max_points)
-    points = layout["points"]
+    lay = layout(placed_molecule, grid, spacing, margin, max_points)
+    points = lay["points"]
     values = np.full(len(points), np.nan)
-    distances = _distances(points, placed_molecule)
+    distances = distances_to(points, placed_molecule)
     free = np.flatnonzero(distances >= NEAREST)
     if not len(free):
         raise InputError(f"all {len(points)} points lie within {NEAREST} Å of an atom; expected some outside")
+    if batch_size is not None and batch_size < 1:
+        raise InputError(f"batch_size {batch_size}; expected 1 or more points for each forward pass")
     size = batch_size or max(1, min(1024, _PAIRS // (len(molecule) + 1) ** 2))
     reader = _OneWay(family) if mode == "probe" else _TwoWay(family)
     nearest = free[distances[free].argmin()]
     with predicting(family.model), torch.no_grad():
         alone = reader.energies([placed_molecule], 0, task)[0].double()
+        try:
+            reader.energies([_with_atoms(placed_molecule, numbers[probe], points[[nearest]])], 1, task)
+        except (InputError, IndexError) as error:
+            raise InputError(
+                f"the model takes {molecule.name or 'the molecule'}, but no {probe} beside it: {error}"
+            ) from error
         if isinstance(reader, _OneWay):
             reader.check(placed_molecule, numbers[probe], points[nearest], task)
         for begin in range(0, len(free), size):
@@ -193,7 +201,7 @@ def chemical_potential(
             values[part] = (reader.energies(together, 1, task).double() - alone).cpu().numpy()
             if progress is not None:
                 progress(begin + len(part), len(free))
-    return Potential(values=values, unit=family.unit, probe=probe, mode=mode, molecule=molecule, **layout)
+    return Potential(values=values, unit=family.unit, probe=probe, mode=mode, molecule=molecule, **lay)
 
 
 def _with_atoms(molecule: Molecule, number: int, points: Points) -> Molecule:
@@ -226,8 +234,8 @@ class _OneWay(_TwoWay):
         super().__init__(family)
         self.probes = 0
         graph = getattr(family.model, "interaction_graph", None)
-        self.by_graph = callable(graph)
-        if self.by_graph:
+        self.by_graph = graph is not None
+        if graph is not None:
             # A twin on the same parameters, so that the model itself stays as it is.
             twin = copy.copy(family.model)
             twin._modules = {name: module for name, module in twin._modules.items() if name != "interaction_graph"}
@@ -253,13 +261,17 @@ class _OneWay(_TwoWay):
         """PyG's ``interaction_graph``: (source, target) pairs and their distances, none from a probe."""
 
         def interaction_graph(pos: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
-            probes = self._are_probes(torch.bincount(batch))
-            atoms = (~probes).nonzero()[:, 0]
-            # By themselves, since a probe among the nearest neighbours may displace an atom.
-            inside, lengths = graph(pos[atoms], batch[atoms])
-            edges, weights = graph(pos, batch)
-            kept = probes[edges[1]] & ~probes[edges[0]]
-            return torch.cat([atoms[inside], edges[:, kept]], 1), torch.cat([lengths, weights[kept]])
+            sizes = torch.bincount(batch)
+            passive = self._are_probes(sizes)
+            # Each probe by itself, since among a limited number of neighbours it may displace an atom, or another.
+            parts = [_within(~passive, graph, pos, batch)]
+            for place in range(self.probes):
+                probe = torch.zeros_like(passive)
+                probe[sizes.cumsum(0) - 1 - place] = True
+                edges, weights = _within(~passive | probe, graph, pos, batch)
+                received = probe[edges[1]]
+                parts.append((edges[:, received], weights[received]))
+            return torch.cat([edges for edges, _ in parts], 1), torch.cat([weights for _, weights in parts])
 
         return interaction_graph
 
@@ -291,55 +303,10 @@ class _OneWay(_TwoWay):
             )
 
 
-def _layout(
-    molecule: Molecule, grid: float | str | ArrayLike, spacing: float, margin: float, max_points: int
-) -> dict[str, Any]:
-    """The points, and how they lie, as the fields of :class:`Potential` have it."""
-    positions = np.asarray(molecule.positions)
-    if isinstance(grid, str):
-        if grid != "surface":
-            raise InputError(f"grid {grid!r}; expected 'surface', a spacing in Å or points (m, 3)")
-        if any(molecule.periodic):
-            raise InputError("a crystal has no surface of its own; give grid=0.3 (Å) or so, or points (m, 3)")
-        points, faces = isosurface(positions, spacing=_positive(spacing, "spacing"), max_points=max_points)
-        return {"points": points, "faces": faces}
-    given = np.asarray(grid, dtype=np.float64)
-    if given.ndim:
-        if given.ndim != 2 or given.shape[1] != 3 or not len(given) or not np.isfinite(given).all():
-            raise InputError(f"grid of shape {given.shape}; expected 'surface', a spacing in Å or finite points (m, 3)")
-        bounded(len(given), max_points, "give fewer")
-        return {"points": given}
-    step = _positive(float(given), "grid")
-    if all(molecule.periodic):
-        cell = np.asarray(molecule.cell, dtype=np.float64)
-        counts = np.maximum(np.ceil(np.linalg.norm(cell, axis=1) / step), 1)
-        origin, steps = np.zeros(3), cell / counts[:, None]
-    else:
-        low, high = positions.min(0) - margin, positions.max(0) + margin
-        counts = np.ceil((high - low) / step) + 1
-        origin, steps = (low + high) / 2 - (counts - 1) / 2 * step, np.eye(3) * step
-    if (counts < 1).any():
-        raise InputError(f"margin {margin} Å leaves no room for a grid; expected it to reach beyond the atoms")
-    bounded(counts.prod(), max_points, "take a coarser grid")
-    shape = tuple(int(count) for count in counts)
-    points = np.moveaxis(np.indices(shape), 0, -1).reshape(-1, 3) @ steps + origin
-    return {"points": points, "shape": shape, "origin": origin, "steps": steps}
-
-
-def _positive(value: float, name: str) -> float:
-    if not np.isfinite(value) or value <= 0:
-        raise InputError(f"{name} {value}; expected a distance in Å above 0")
-    return value
-
-
-def _distances(points: Points, molecule: Molecule) -> NDArray[np.float64]:
-    """(m,): from each point to the nearest atom, in Å, counting the next images of a crystal's."""
-    atoms = np.asarray(molecule.positions)
-    if molecule.cell is not None and any(molecule.periodic):
-        reach = [(-1, 0, 1) if repeats else (0,) for repeats in molecule.periodic]
-        images = np.stack(np.meshgrid(*reach, indexing="ij"), -1).reshape(-1, 3) @ molecule.cell
-        atoms = (atoms[:, None] + images).reshape(-1, 3)
-    nearest = np.full(len(points), np.inf)
-    for atom in atoms:
-        np.minimum(nearest, ((points - atom) ** 2).sum(-1), out=nearest)
-    return np.sqrt(nearest)
+def _within(
+    atoms: Tensor, graph: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], pos: Tensor, batch: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The interaction graph of some of the atoms, by their places among all."""
+    places = atoms.nonzero()[:, 0]
+    edges, weights = graph(pos[places], batch[places])
+    return places[edges], weights

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciexplain._optional import require
-from sciexplain.domains.molecules.isosurface import ISOVALUE, NEAREST
+from sciexplain.domains.molecules.isosurface import ISOVALUE
+from sciexplain.domains.molecules.probe_points import NEAREST
 from sciexplain.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def figure(potential: Potential, *, cmap: str = "viridis", percentile: float = 9
         panel.set_title(name, fontsize=9, loc="left", pad=4, color=_INK)
         panel.spines[:].set_visible(False)
     _scale_bar(panels[0])
-    below, above = known.min() < scale.norm.vmin, known.max() > scale.norm.vmax  # type: ignore[operator]
+    below, above = known.min() < scale.norm.vmin, known.max() > scale.norm.vmax
     ends = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
     colour_bar = sheet.colorbar(scale, cax=bar, extend=ends[bool(below), bool(above)])
     unit = f" ({potential.unit})" if potential.unit else ""
@@ -160,20 +161,21 @@ def _finer(triangles: Array) -> Array:
 def _points(panel: Axes, points: Array, values: Array, scale: Any) -> None:
     known = np.flatnonzero(np.isfinite(values))
     order = known[np.argsort(points[known, 2])]
-    panel.scatter(*points[order, :2].T, c=values[order], s=16, cmap=scale.cmap, norm=scale.norm, linewidths=0)
+    panel.scatter(
+        points[order, 0], points[order, 1], c=values[order], s=16, cmap=scale.cmap, norm=scale.norm, linewidths=0
+    )
 
 
 def _slice(panel: Axes, potential: Potential, centre: Array, frame: Array, box: Array, scale: Any) -> None:
     """The plane through the middle, with lines of equal energy; grey where nothing was computed."""
-    from scipy.ndimage import distance_transform_edt, map_coordinates
-
+    images = require("scipy.ndimage", extra="molecules")
     assert potential.shape is not None and potential.origin is not None and potential.steps is not None
     right, up = (np.arange(low, high + _RESOLUTION, _RESOLUTION) for low, high in box)
     plane = np.stack(np.meshgrid(right, up), -1) @ frame[:, :2].T + centre
     where = np.moveaxis((plane - potential.origin) @ np.linalg.inv(potential.steps), -1, 0)
     values = potential.values.reshape(potential.shape)
-    nearest = distance_transform_edt(np.isnan(values), return_distances=False, return_indices=True)
-    sampled = map_coordinates(values[tuple(nearest)], where, order=1, cval=np.nan)
+    nearest = images.distance_transform_edt(np.isnan(values), return_distances=False, return_indices=True)
+    sampled = images.map_coordinates(values[tuple(nearest)], where, order=1, cval=np.nan)
     masked = np.zeros(sampled.shape, dtype=bool)
     for atom in np.asarray(potential.molecule.positions):
         masked |= ((plane - atom) ** 2).sum(-1) < NEAREST**2
@@ -196,8 +198,8 @@ def _skeleton(panel: Axes, potential: Potential, atoms: Array) -> None:
         if np.linalg.norm(atoms[i] - atoms[j]) < 1.25 * (radii[i] + radii[j]):
             ends = atoms[[i, j], :2].T
             panel.plot(*ends, color=_INK, linewidth=1.6, path_effects=[withStroke(linewidth=3.2, foreground="white")])
-    bounds = panel.get_position().width * panel.figure.get_figwidth()
-    room = 0.21 * np.ptp(panel.get_xlim()) / bounds  # the width of a disc, in Å
+    inches, _ = _inches(panel)
+    room = 0.21 * np.ptp(panel.get_xlim()) / inches  # the width of a disc, in Å
     named: list[int] = []
     for i in np.argsort(-atoms[:, 2]):
         if all(np.linalg.norm(atoms[i, :2] - atoms[k, :2]) > room for k in named):
@@ -205,15 +207,30 @@ def _skeleton(panel: Axes, potential: Potential, atoms: Array) -> None:
             disc = dict(boxstyle="circle,pad=0.15", facecolor="white", edgecolor=_INK, linewidth=0.8)
             symbol = data.chemical_symbols[numbers[i]]
             panel.text(
-                *atoms[i, :2], symbol, fontsize=7, ha="center", va="center", color=_INK, bbox=disc, clip_on=False
+                atoms[i, 0],
+                atoms[i, 1],
+                symbol,
+                fontsize=7,
+                ha="center",
+                va="center",
+                color=_INK,
+                bbox=disc,
+                clip_on=False,
             )
+
+
+def _inches(panel: Axes) -> Array:
+    """Width and height."""
+    sheet = panel.get_figure(root=True)
+    assert sheet is not None
+    return sheet.get_size_inches() * panel.get_position().size
 
 
 def _scale_bar(panel: Axes) -> None:
     """2 Å, or 1 Å for the smallest, below the first panel."""
     left, right = panel.get_xlim()
     length, below = (2.0 if right - left > 4 else 1.0), panel.get_xaxis_transform()
-    low = -0.08 / (panel.get_position().height * panel.figure.get_figheight())
+    low = -0.08 / _inches(panel)[1]
     panel.plot(
         [left, left + length], [low, low], color=_INK, lw=2.2, clip_on=False, solid_capstyle="butt", transform=below
     )
