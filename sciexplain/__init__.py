@@ -10,6 +10,7 @@
 from . import composites, rules
 from .composites import Composite
 from .engine import LRP
+from .engine.ledger import Ledger
 from .errors import (
     DataError,
     InputError,
@@ -37,6 +38,7 @@ __all__ = [
     "DataError",
     "Explanation",
     "InputError",
+    "Ledger",
     "Linearization",
     "MissingDependencyError",
     "ModelError",

@@ -361,6 +361,8 @@ class ZBox(Rule):
     def check(self, layer: LinearLayer) -> None:
         """Refuse an input that leaves the bounds, beyond rounding."""
         x, low, high = layer.x, layer.expand_input(self.low), layer.expand_input(self.high)
+        if not x.numel():
+            return
         slack = 1e-5 * max(float(high.abs().max()), float(low.abs().max()), 1e-30)
         below, above = float((x - low).amin()), float((high - x).amin())
         if below < -slack or above < -slack:

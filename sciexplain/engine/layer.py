@@ -107,7 +107,7 @@ class Layer:
 
     @cached_property
     def nonnegative_input(self) -> bool:
-        return self.kept_x is not None and bool(self.kept_x.get().amin() >= 0)
+        return self.kept_x is not None and bool((self.kept_x.get() >= 0).all())  # true of no rows, too
 
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return self.map.forward(x, weight, bias)

@@ -282,16 +282,19 @@ def _rows(tensor: Tensor) -> int:
 
 
 def _is_statistic(hop: _Step) -> bool:
-    """Whether the sums only go back to the rows they are sums of, as a softmax's denominators do."""
+    """Whether the sums only go back to the rows they are sums of, as a softmax's denominators do.
+
+    Both by one and the same index, not just an equal one: without bonds messages go where they come from, too.
+    """
     index = hop.made.rows
-    if index is None:
+    if index is None or not len(index):
         return False
     stack, seen, returns = [hop], {id(hop)}, False
     while stack:
         for edge in stack.pop().used_by:
             for user in edge.users:
                 if user.made.moves == "gather" and user.made.rows is not None:
-                    if user.made.rows.shape != index.shape or not torch.equal(user.made.rows, index):
+                    if user.made.rows.data_ptr() != index.data_ptr() or not torch.equal(user.made.rows, index):
                         return False
                     returns = True
                 elif user.space is hop.space and user.made.moves is None:
