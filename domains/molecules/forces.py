@@ -55,8 +55,8 @@ def force_decomposition(
 
     Messages between atoms make every ∂E/∂d depend on all atoms: this is the force along that pair in this molecule,
     not a two-body term. Where only distances enter (SchNet), pairs attract or repel along their line; directions and
-    angles (PaiNN, DimeNet) add forces across it. A molecule has more pairs than degrees of
-    freedom, so forces alone do not fix their pairs: these are those of the differences that the model itself uses.
+    angles (PaiNN, DimeNet) add forces across it. A molecule has more pairs than degrees of freedom, so forces alone do
+    not fix their pairs: these are those of the differences that the model itself uses.
 
     References
     ----------
