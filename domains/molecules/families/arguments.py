@@ -109,6 +109,11 @@ def _value(batch: Any, key: str) -> Any:
     return batch[key] if key in batch else getattr(batch, key) if key in _COUNTED else None
 
 
+def _schema(model: Any) -> list[Any]:
+    """The arguments of a scripted module's forward, which has no signature."""
+    return list(model.forward.schema.arguments[1:])
+
+
 def _parameters(model: Callable[..., Any]) -> list[inspect.Parameter]:
     """Named parameters, without ``*args`` and ``**kwargs``."""
     if isinstance(model, torch.jit.ScriptModule):
@@ -118,7 +123,7 @@ def _parameters(model: Callable[..., Any]) -> list[inspect.Parameter]:
                 inspect.Parameter.POSITIONAL_OR_KEYWORD,
                 default=a.default_value if a.has_default_value() else _NO,
             )
-            for a in model.forward.schema.arguments[1:]
+            for a in _schema(model)
         ]
     written = getattr(getattr(model, "signature", None), "param_dict", None)  # of torch_geometric.nn.Sequential
     if isinstance(written, dict):

@@ -66,7 +66,7 @@ class LibraryFamily(ABC):
         InputError
             No molecules, or one that the model cannot take.
         """
-        items = list(molecules)
+        items = listed(molecules)
         if not items:
             raise InputError("There are no molecules to predict; give at least one.")
         parts = []
@@ -76,6 +76,12 @@ class LibraryFamily(ABC):
                 graphs = self.collate([self.graph(item) if isinstance(item, Molecule) else item for item in part])
                 parts.append(graphs.call(graphs.tensors))
         return torch.cat(parts)
+
+
+def listed(graphs: Any) -> list[Any]:
+    """Molecules or graphs as a list; a single one is a list of itself."""
+    single = isinstance(graphs, Molecule) or hasattr(graphs, "num_nodes")  # the latter of PyG
+    return [graphs] if single else list(graphs)
 
 
 def dtype_and_device(model: Any) -> tuple[torch.dtype, torch.device]:

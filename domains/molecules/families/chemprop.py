@@ -153,7 +153,7 @@ class Chemprop(LibraryFamily):
             return self._fits(MoleculeGraph(given))
         if isinstance(given, library.MoleculeDatapoint):
             extra = [0 if f is None else f.shape[1] for f in (given.V_f, given.E_f)]
-            featurizer = self.featurizer or self._own_featurizer(*extra)
+            featurizer: Any = self.featurizer or self._own_featurizer(*extra)
             graph = featurizer(given.mol, given.V_f, given.E_f) if any(extra) else featurizer(given.mol)
             return self._fits(MoleculeGraph(graph, given.x_d, given.V_d, self.molecule(given)))
         raise InputError(f"A graph is {type(given).__name__}; expected a chemprop MolGraph or MoleculeDatapoint.")

@@ -21,6 +21,7 @@ from sciexplain.domains.molecules.families.base import (
     called,
     dtype_and_device,
     failing_clearly,
+    listed,
     name_of,
     one_row_each,
     predicting,
@@ -93,7 +94,7 @@ class PyG(LibraryFamily):
         return MoleculeData(data, _as_featurized(molecule, int(data.num_nodes)))
 
     def collate(self, graphs: Sequence[Any]) -> Graphs:
-        batch = self._batch([data for graph in _listed(graphs) for data in _data(graph)])
+        batch = self._batch([data for graph in listed(graphs) for data in _data(graph)])
         sizes = batch.ptr.diff()
         places = self._places(batch, sizes)
         tensors = {key: value for key, value in batch.to_dict().items() if isinstance(value, Tensor)}
@@ -179,11 +180,6 @@ def _own_featurizer(model: Any) -> Any:
     """The one a model carries; not a network that it calls its featurizer."""
     own = getattr(model, "featurizer", None)
     return None if isinstance(own, nn.Module) else own
-
-
-def _listed(graphs: Any) -> list[Any]:
-    """Graphs as a list; one ``Data`` or ``Batch`` is a list of itself."""
-    return [graphs] if hasattr(graphs, "to_data_list") or hasattr(graphs, "edge_stores") else list(graphs)
 
 
 def _data(graph: Any) -> list[Any]:

@@ -175,7 +175,8 @@ class SchNetPack(LibraryFamily):
 
 def _scalar_outputs(model: Any) -> list[str]:
     """Keys of the outputs that are one number for each molecule, in the model's order, without the terms of a sum."""
-    outputs, terms = [], set()
+    outputs: list[str] = []
+    terms: set[str] = set()
     for module in model.output_modules:
         if getattr(module, "required_derivatives", None):
             continue

@@ -98,16 +98,16 @@ def read(path: Path, *, unsafe_pickle: bool = False) -> Any:
         names = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
     except Exception as error:  # a damaged file is answered with many kinds
         raise ModelError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
-    known: list[Any] = []
-    for name in names:
-        if (found := _known(name)) is None:
-            raise ModelError(
-                f"{path} holds {name}, so reading it could run any code on this machine, and it was not read. Give the "
-                "model as MODULE:FUNCTION with its state_dict as .safetensors, or, when you trust whoever made the "
-                "file, pass --unsafe-pickle (unsafe_pickle=True)."
-            )
-        known.append((found, name))
-    with torch.serialization.safe_globals(known):
+    known = {name: _known(name) for name in names}
+    if strange := [name for name, found in known.items() if found is None]:
+        more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
+        raise ModelError(
+            f"{path} holds {', '.join(strange[:3])}{more}, so reading it could run any code on this machine, and it "
+            "was not read. Give the model as MODULE:FUNCTION with its state_dict as .safetensors, or, when you trust "
+            "whoever made the file, pass --unsafe-pickle (unsafe_pickle=True)."
+        )
+    allowed: list[Any] = [(found, name) for name, found in known.items()]
+    with torch.serialization.safe_globals(allowed):
         return _loaded(path, weights_only=True)
 
 
@@ -123,8 +123,8 @@ def _known(name: str) -> Callable[..., Any] | None:
     found = getattr(require(module, extra="molecules"), attribute, None)
     if name in _FUNCTIONS:
         return found
-    own = isinstance(found, type) and found.__module__ == module
-    return found if own and issubclass(found, nn.Module | enum.Enum) else None
+    layer = isinstance(found, type) and issubclass(found, nn.Module | enum.Enum)
+    return found if layer and found.__module__ == module else None
 
 
 def _loaded(path: Path, *, weights_only: bool) -> Any:

@@ -140,7 +140,7 @@ def test_each_form_of_input(given: str, molecules: list[Molecule]) -> None:
     torch.manual_seed(0)
     family = find(Net(GCNConv).eval(), "pyg")
     data = [from_rdmol(m.mol) for m in molecules]
-    forms = {"list": data, "batch": [Batch.from_data_list(data)], "molecules": molecules, "data": data[:1]}
+    forms = {"list": data, "batch": Batch.from_data_list(data), "molecules": molecules, "data": data[0]}
     expected = family.predict(molecules)
     torch.testing.assert_close(family.predict(forms[given]), expected[:1] if given == "data" else expected)
     torch.testing.assert_close(family.collate(Batch.from_data_list(data)).call({}).detach(), expected)
