@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sciexplain._optional import require
 from sciexplain.domains.molecules.families.base import (
@@ -93,6 +93,7 @@ class SchNetPack(LibraryFamily):
         self.tasks = self.tasks or tuple(scalars)
         self.featurizer = featurizer
         self._keys = schnetpack.properties
+        self._forward = _WithoutDerivatives(model)
 
     def graph(self, molecule: Molecule) -> MoleculeSystem:
         positions = with_positions(molecule)
@@ -128,7 +129,7 @@ class SchNetPack(LibraryFamily):
         def call(given: Mapping[str, Any]) -> Tensor:
             own = {**inputs, **given}
             with failing_clearly(self.model, {keys.Z: own[keys.Z], keys.R: own[keys.R]}), predicting(self.model):
-                outputs = self._run(own)
+                outputs = self._forward(own, self.model.do_postprocessing)
             columns = [outputs[task] for task in self.tasks]
             output = columns[0] if len(columns) == 1 else torch.stack(columns, 1)
             return one_row_each(self.model, output, len(systems))
@@ -141,19 +142,6 @@ class SchNetPack(LibraryFamily):
             return graph.molecule
         numbers, positions = graph[self._keys.Z].cpu().numpy(), graph[self._keys.R].detach().cpu().double().numpy()
         return Molecule(numbers, positions=positions)
-
-    def _run(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """The forward of ``NeuralNetworkPotential``, without derivatives."""
-        model = self.model
-        modules = [*model.input_modules, model.representation, *model.output_modules]
-        for module in modules:
-            if not (module in model.output_modules and getattr(module, "required_derivatives", None)):
-                inputs = module(inputs)
-        for transform in model.postprocessors if model.do_postprocessing else ():
-            of = getattr(transform, "_property", getattr(transform, "input_key", None))
-            if of is None or of in inputs:  # not of a derivative
-                inputs = transform(inputs)
-        return inputs
 
     def _converter(self) -> Any:
         schnetpack = library()
@@ -171,6 +159,25 @@ class SchNetPack(LibraryFamily):
                 f"({keys.idx_i}, {keys.idx_j})."
             )
         return MoleculeSystem(dict(given))
+
+
+class _WithoutDerivatives(nn.Module):
+    """The forward of ``NeuralNetworkPotential`` up to its energies, over the same modules under the same names."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.input_modules, self.representation = model.input_modules, model.representation
+        self.output_modules, self.postprocessors = model.output_modules, model.postprocessors
+
+    def forward(self, inputs: dict[str, Any], postprocess: bool) -> dict[str, Any]:
+        heads = [m for m in self.output_modules if not getattr(m, "required_derivatives", None)]
+        for module in (*self.input_modules, self.representation, *heads):
+            inputs = module(inputs)
+        for transform in self.postprocessors if postprocess else ():
+            of = getattr(transform, "_property", getattr(transform, "input_key", None))
+            if of is None or of in inputs:  # not of a derivative
+                inputs = transform(inputs)
+        return inputs
 
 
 def _scalar_outputs(model: Any) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import sciexplain as sx
 from sciexplain.domains.molecules.families import SchNetPack, find
 from sciexplain.domains.molecules.families.schnetpack import library
 from sciexplain.domains.molecules.molecule import Molecule
@@ -88,6 +89,18 @@ def test_places_and_edges(geometries: list[Molecule]) -> None:
     assert graphs.edges is not None
     pairs = {(i, j) for i, j in graphs.edges.T.tolist()}
     assert pairs == {(j, i) for i, j in pairs} and all((i < 9) == (j < 9) for i, j in pairs)
+
+
+def test_layers_have_their_names_in_the_model(geometries: list[Molecule]) -> None:
+    model = potential()
+    family = find(model)
+    graphs = family.collate([family.graph(geometries[0])])
+    z = {name: graphs.tensors[name] for name in graphs.places}
+    e = sx.explain(lambda **t: graphs.call(t), z, layers=["representation.interactions.0.f2out.0"])
+    assert e.layers["representation.interactions.0.f2out.0"].shape == (9, 12)
+    model.train()
+    family.predict(geometries)
+    assert all(module.training for module in model.modules())
 
 
 def test_crystals_have_neighbours_beyond_the_cell() -> None:
