@@ -16,8 +16,9 @@ from torch import Tensor
 from .composites import Composite
 from .engine.base import OnUnknown, UnknownOperation, engines_suspended
 from .engine.hops import Hops
-from .engine.layers import Crossing, layers
+from .engine.layers import layers
 from .engine.programs import as_written, never_compiled, original
+from .engine.routes import Crossing, Routes
 from .errors import InputError
 from .explanation import Tensors
 from .inputs import Inputs
@@ -71,7 +72,7 @@ class Linearization:
         found = layers(begin.objective, sites, [(root, places[name]) for name, root in roots.items()])
         self.cuts = tuple(map(tuple, found.cuts))
         self.depth = len(self.cuts)
-        self._passages = found.passages
+        self._routes = found.routes
         self._backward(begin.objective, keep)
         self._run.engine.report_unknown()
         self.unknown: tuple[UnknownOperation, ...] = tuple(self._run.engine.unknown)
@@ -80,8 +81,9 @@ class Linearization:
         """All that one backward pass tells, and, by its own derivative, what comes forward from the input alone."""
         roots = self._run.roots
         cuts = [c for cut in self.cuts for c in cut]
-        passages = [p for layer in self._passages for p in layer or ()]
-        wanted = [*roots.values(), *(c.tensor for c in cuts), *(p.crossing.tensor for p in passages)]
+        direct = [r if r is not None and all(x.direct for x in r.routes) else None for r in self._routes]
+        passing = [x for r in direct if r is not None for x in r.routes]
+        wanted = [*roots.values(), *(c.tensor for c in cuts), *(r.tensor for r in passing)]
         try:
             one = torch.ones_like(objective).requires_grad_()  # so that what flows back is on a graph of its own
             found = _gradients([objective], wanted, [one], keep=True, differentiable=True)
@@ -92,19 +94,17 @@ class Linearization:
         self._from_input = self._forward_from_input(at_input, slopes)
         self._at_input = {name: r.detach() for name, r in at_input.items()}
         self.relevance: Tensors = self._run.inputs.rebuild(self._at_input)
-        each = iter(
-            [_or_zeros(s, c).detach() for s, c in zip(slopes, [*cuts, *(p.crossing for p in passages)], strict=True)]
-        )
+        each = iter([_or_zeros(s, t).detach() for s, t in zip(slopes, wanted[len(roots) :], strict=True)])
         self._slopes = [[next(each) for _ in cut] for cut in self.cuts]
         through = list(each)
         values = None if self._from_input is None else iter(self._from_input[len(cuts) :])
         rows = iter([] if values is None else [_summed(v * s) for v, s in zip(values, through, strict=True)])
         self._flows = [
-            None if layer is None or values is None else [(p, next(rows)) for p in layer] for layer in self._passages
+            None if r is None or values is None else [(x.place, x.to, next(rows)) for x in r.routes] for r in direct
         ]
         if not keep:
             self.cuts = tuple(tuple(_detached(c) for c in cut) for cut in self.cuts)
-        self._passages = []
+            self._routes = []
 
     def _forward_from_input(self, at_input: Mapping[str, Tensor], slopes: list[Tensor | None]) -> list[Tensor] | None:
         """What the fixed linear maps make of the input, without what biases add, at all that ``slopes`` belong to.
@@ -172,24 +172,51 @@ class Linearization:
         if flows is None:
             return None
         empty = torch.zeros(0, dtype=torch.long)
-        start = torch.cat([empty, *(p.crossing.place for p, _ in flows)])
-        end = torch.cat([empty, *(p.to for p, _ in flows)])
-        return start, end, torch.cat([torch.zeros(0, dtype=self._dtype), *(r for _, r in flows)])
+        start, end = torch.cat([empty, *(f[0] for f in flows)]), torch.cat([empty, *(f[1] for f in flows)])
+        return start, end, torch.cat([torch.zeros(0, dtype=self._dtype), *(f[2] for f in flows)])
 
     # -- running backwards -----------------------------------------------------------------------------------------
 
     def pull(self, cut: int, slopes: Sequence[Tensor]) -> list[Tensor]:
         """Slopes at cut - 1 from slopes at ``cut`` (2 … depth): the adjoint of one layer."""
-        before = self.cuts[cut - 2]
-        tensors = [c.tensor for c in before]
-        found = _gradients([c.tensor for c in self.cuts[cut - 1]], tensors, list(slopes), keep=True)
-        return [_or_zeros(f, c) for f, c in zip(found, before, strict=True)]
+        found = self._pulled(cut, [c.tensor for c in self.cuts[cut - 1]], slopes, [])[0]
+        assert isinstance(found, list)
+        return found
 
     def pull_to_input(self, slopes: Sequence[Tensor]) -> Tensor:
         """(sites,): relevance at the input from slopes at cut 1."""
+        found = self._pulled(1, [c.tensor for c in self.cuts[0]], slopes, [])[0]
+        assert isinstance(found, Tensor)
+        return found
+
+    def routes(self, layer: int) -> Routes | None:
+        """How rows travel through layer 1 … depth; None where only whole sites can be asked."""
+        return self._routes[layer - 1]
+
+    def pull_along(self, layer: int, slopes: Sequence[Tensor]) -> tuple[list[Tensor] | Tensor, list[Tensor]]:
+        """What :meth:`pull` gives (:meth:`pull_to_input` for the first layer), and slopes at all rows on their way."""
+        routes = self._routes[layer - 1]
+        assert routes is not None
+        return self._pulled(layer, [c.tensor for c in self.cuts[layer - 1]], slopes, [r.tensor for r in routes.routes])
+
+    def pull_lookup(self, layer: int, route: int, slopes: Tensor) -> list[Tensor] | Tensor:
+        """What slopes at the tensor that a route's rows were looked up in are at the cut before, or at the input."""
+        routes = self._routes[layer - 1]
+        assert routes is not None
+        operand = routes.routes[route].operand
+        assert operand is not None
+        return self._pulled(layer, [operand], [slopes], [])[0]
+
+    def _pulled(
+        self, layer: int, outputs: list[Tensor], slopes: Sequence[Tensor], extra: list[Tensor]
+    ) -> tuple[list[Tensor] | Tensor, list[Tensor]]:
         roots = self._run.roots
-        found = _gradients([c.tensor for c in self.cuts[0]], list(roots.values()), list(slopes), keep=True)
-        return self.by_site(self._run.as_relevance(dict(zip(roots, found, strict=True)), self._dtype))
+        ends = list(roots.values()) if layer == 1 else [c.tensor for c in self.cuts[layer - 2]]
+        found = _gradients(outputs, [*ends, *extra], list(slopes), keep=True)
+        at_end, rows = found[: len(ends)], [_or_zeros(f, t) for f, t in zip(found[len(ends) :], extra, strict=True)]
+        if layer == 1:
+            return self.by_site(self._run.as_relevance(dict(zip(roots, at_end, strict=True)), self._dtype)), rows
+        return [_or_zeros(f, t) for f, t in zip(at_end, ends, strict=True)], rows
 
     def _by_place(self, cut: int, relevance: Sequence[Tensor]) -> Tensor:
         total = torch.zeros(self.sites, dtype=self._dtype)
@@ -218,8 +245,8 @@ def _gradients(
         )
 
 
-def _or_zeros(slope: Tensor | None, crossing: Crossing) -> Tensor:
-    return torch.zeros_like(crossing.tensor) if slope is None else slope
+def _or_zeros(slope: Tensor | None, like: Tensor) -> Tensor:
+    return torch.zeros_like(like) if slope is None else slope
 
 
 def _relevance(crossing: Crossing, slope: Tensor) -> Tensor:

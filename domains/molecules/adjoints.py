@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 import sciexplain as sx
+from sciexplain.domains.molecules import blocks
 from sciexplain.domains.molecules.graphs import Graphs
 from sciexplain.errors import ModelError
 
-ATOMS_AT_ONCE = 16_384
+ATOMS_AT_ONCE = 4_096
 """Atoms of all copies together: what fits in memory for networks of usual width."""
 
 
@@ -69,16 +70,16 @@ class Adjoints:
     def __init__(self, question: Question) -> None:
         self._question = question
         self.atoms = question.atoms
-        self._runs: dict[int, _Run] = {}
+        self._runs: dict[int, Run] = {}
         self.depth = self.run(1).lin.depth
 
-    def run(self, copies: int) -> _Run:
+    def run(self, copies: int) -> Run:
         """The molecule's layers, ``copies`` times side by side; the last few numbers of copies are kept."""
         copies = max(1, min(copies, ATOMS_AT_ONCE // self.atoms))
         if copies not in self._runs:
             if len(self._runs) > 1:
                 self._runs = {1: self._runs[1]}
-            self._runs[copies] = _Run(self._question, copies)
+            self._runs[copies] = Run(self._question, copies)
         return self._runs[copies]
 
     def masked(self, keep: Tensor) -> Tensor:
@@ -117,12 +118,24 @@ class Adjoints:
         return found
 
     @cached_property
-    def blocks(self) -> Blocks:
+    def blocks(self) -> blocks.Blocks:
         """Every layer as one small matrix for every pair of atoms that it joins."""
-        return _blocks(self)
+        return blocks.of(self)
 
 
-class _Run:
+class Run:
+    """Copies of a molecule that went through the model together.
+
+    Attributes
+    ----------
+    copies, atoms : int
+        How many, and how many atoms each has.
+    lin
+        Their layers.
+    widths : list of int
+        Of the states at the cuts 1 … depth.
+    """
+
     def __init__(self, question: Question, copies: int) -> None:
         self.copies, self.atoms = copies, question.atoms
         graphs = question.collate(copies)
@@ -137,9 +150,9 @@ class _Run:
                 f"The explained output is {float(now[0]):.6g} now and was {question.score:.6g} when the molecule was "
                 "explained: the model has changed since. Explain it again."
             )
-        self._slots = [[_slots(c.place, c.tensor) for c in cut] for cut in self.lin.cuts]
+        self.slots = [[_slots(c.place, c.tensor) for c in cut] for cut in self.lin.cuts]
         widths = []
-        for cut, slots in zip(self.lin.cuts, self._slots, strict=True):
+        for cut, slots in zip(self.lin.cuts, self.slots, strict=True):
             used = torch.zeros(copies * self.atoms, dtype=torch.long)
             for crossing, (rank, width) in zip(cut, slots, strict=True):
                 rank += used[crossing.place]
@@ -150,7 +163,7 @@ class _Run:
     def states(self, cut: int, tensors: list[Tensor]) -> Tensor:
         """(copies, n, width) from the tensors of a cut (1 … depth)."""
         out = torch.zeros(self.copies * self.atoms, self.widths[cut - 1], dtype=self.dtype)
-        for crossing, (rank, width), t in zip(self.lin.cuts[cut - 1], self._slots[cut - 1], tensors, strict=True):
+        for crossing, (rank, width), t in zip(self.lin.cuts[cut - 1], self.slots[cut - 1], tensors, strict=True):
             columns = rank[:, None] + torch.arange(width)
             out[crossing.place[:, None], columns] = t.reshape(len(rank), width).to(self.dtype)
         return out.view(self.copies, self.atoms, -1)
@@ -158,7 +171,7 @@ class _Run:
     def tensors(self, cut: int, states: Tensor) -> list[Tensor]:
         """The tensors of a cut from states (copies, n, width)."""
         flat, out = states.reshape(self.copies * self.atoms, -1), []
-        for crossing, (rank, width) in zip(self.lin.cuts[cut - 1], self._slots[cut - 1], strict=True):
+        for crossing, (rank, width) in zip(self.lin.cuts[cut - 1], self.slots[cut - 1], strict=True):
             columns = rank[:, None] + torch.arange(width)
             out.append(flat[crossing.place[:, None], columns].reshape(crossing.tensor.shape).to(crossing.tensor.dtype))
         return out
@@ -173,7 +186,13 @@ class _Run:
             return self.lin.pull_to_input(given).view(self.copies, self.atoms)[:copies]
         return self.states(cut - 1, self.lin.pull(cut, given))[:copies]
 
+    def by_copy(self, place: Tensor) -> Tensor:
+        """(copies, rows): the rows of each copy, of a tensor whose rows stand at ``place``."""
+        order = torch.argsort(place // self.atoms, stable=True)
+        return order.view(self.copies, -1)
+
     def masked(self, keep: Tensor) -> Tensor:
+        """As :meth:`Adjoints.masked`, for as many questions as there are copies, or fewer."""
         copies = len(keep)
         if self.lin.depth == 0:
             return self.lin.at(0).view(self.copies, self.atoms)[:copies] * keep[:, 0]
@@ -192,122 +211,3 @@ def _slots(place: Tensor, tensor: Tensor) -> tuple[Tensor, int]:
     rank = torch.empty_like(place)
     rank[order] = torch.arange(len(place), device=place.device) - first
     return rank * width, width
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer's adjoint by pairs of atoms.
-
-    Attributes
-    ----------
-    source, to
-        (P,): the pairs that the layer joins, in the model's direction.
-    matrices
-        (P, width before, width behind): slopes at ``source`` are ``matrices @ slopes at to``. In the first layer
-        (P, 1, width behind): relevance of the input.
-    index
-        (n, n): the number of each pair (from, to); -1 for none.
-    """
-
-    source: Tensor
-    to: Tensor
-    matrices: Tensor
-    index: Tensor
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """A molecule's layers 1 … depth, and the slopes (n, width) behind the last."""
-
-    layers: tuple[Layer, ...]
-    top: Tensor
-
-    def flows(self) -> list[Tensor]:
-        """As :meth:`Adjoints.flows`."""
-        n, slopes = len(self.top), [self.top]
-        for number in range(len(self.layers), 1, -1):
-            layer = self.layers[number - 1]
-            pulled = torch.einsum("pab,pb->pa", layer.matrices, slopes[0][layer.to])
-            slopes.insert(0, pulled.new_zeros(n, pulled.shape[1]).index_add_(0, layer.source, pulled))
-        state, found = self.top.new_ones(n, 1), []
-        for layer, behind in zip(self.layers, slopes, strict=True):
-            arriving = torch.einsum("pa,pab->pb", state[layer.source], layer.matrices)
-            flow = torch.zeros(n, n, dtype=self.top.dtype)
-            flow[layer.source, layer.to] = (arriving * behind[layer.to]).sum(1)
-            found.append(flow)
-            state = arriving.new_zeros(n, arriving.shape[1]).index_add_(0, layer.to, arriving)
-        return found
-
-    def step(self, layer: int, pairs: Tensor, slopes: Tensor) -> Tensor:
-        """Slopes (m, width behind) at the heads of ``pairs`` (m,), pulled to their tails: (m, width before).
-
-        Pairs of number -1 give zeros. Equal pairs share one product of matrices.
-        """
-        matrices = self.layers[layer - 1].matrices
-        out = slopes.new_zeros(len(slopes), matrices.shape[1])
-        order = torch.argsort(pairs, stable=True)
-        numbers, counts = torch.unique_consecutive(pairs[order], return_counts=True)
-        begin = 0
-        for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-            rows = order[begin : begin + count]
-            begin += count
-            if number >= 0:
-                out[rows] = slopes[rows] @ matrices[number].T
-        return out
-
-
-def _blocks(adjoints: Adjoints) -> Blocks:
-    """Found with one backward pass for every feature and every colour of atoms that share no neighbour."""
-    n, layers = adjoints.atoms, []
-    probe = adjoints.run(n)
-    generator = torch.Generator().manual_seed(0)
-    for cut in range(1, adjoints.depth + 1):
-        joined = _joined(adjoints, cut, generator)
-        source, to = joined.nonzero(as_tuple=True)
-        colours = _colours(joined)
-        width, before = probe.widths[cut - 1], 1 if cut == 1 else probe.widths[cut - 2]
-        index = torch.full((n, n), -1)
-        index[source, to] = torch.arange(len(source))
-        matrices = torch.zeros(len(source), before, width, dtype=probe.dtype)
-        questions = [(c, f) for c in range(int(colours.max()) + 1) for f in range(width)]
-        run = adjoints.run(len(questions))
-        for begin in range(0, len(questions), run.copies):
-            part = torch.tensor(questions[begin : begin + run.copies])
-            ones = torch.zeros(len(part), n, width, dtype=probe.dtype)
-            copy, atom = (part[:, 0, None] == colours).nonzero(as_tuple=True)
-            ones[copy, atom, part[copy, 1]] = 1.0
-            pulled = run.pull(cut, ones)
-            pulled = pulled[..., None] if cut == 1 else pulled
-            for colour in part[:, 0].unique().tolist():
-                chosen = (part[:, 0] == colour).nonzero()[:, 0]
-                pairs = (colours[to] == colour).nonzero()[:, 0]
-                values = pulled[chosen][:, source[pairs]]  # (features, pairs, before)
-                matrices[pairs[:, None], :, part[chosen, 1][None, :]] = values.permute(1, 0, 2)
-        layers.append(Layer(source, to, matrices, index))
-    one = adjoints.run(1)
-    top = one.states(adjoints.depth, one.lin.slopes(adjoints.depth))[0] if adjoints.depth else torch.zeros(n, 0)
-    return Blocks(tuple(layers), top)
-
-
-def _joined(adjoints: Adjoints, cut: int, generator: torch.Generator) -> Tensor:
-    """(n, n) bool, from and to: whether anything flows back to one atom from the other, by random slopes at each."""
-    n = adjoints.atoms
-    run, rows = adjoints.run(n), []
-    for begin in range(0, n, run.copies):
-        atoms = torch.arange(begin, min(begin + run.copies, n))
-        state = torch.zeros(len(atoms), n, run.widths[cut - 1], dtype=run.dtype)
-        noise = torch.randn(len(atoms), state.shape[-1], generator=generator, dtype=torch.float64)
-        state[torch.arange(len(atoms)), atoms] = noise.to(run.dtype)
-        pulled = run.pull(cut, state)
-        rows.append(pulled != 0 if cut == 1 else (pulled != 0).any(-1))
-    return torch.cat(rows).T
-
-
-def _colours(joined: Tensor) -> Tensor:
-    """(n,): a number for each atom; those with the same number get nothing from the same atom."""
-    conflicts = (joined.T.float() @ joined.float() > 0).numpy()
-    colours = [-1] * len(conflicts)
-    for atom in sorted(range(len(conflicts)), key=lambda a: -int(conflicts[a].sum())):
-        taken = {colours[other] for other in conflicts[atom].nonzero()[0]}
-        colours[atom] = next(c for c in range(len(conflicts) + 1) if c not in taken)
-    return torch.tensor(colours)

@@ -16,7 +16,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from sciexplain.domains.molecules.adjoints import Blocks
+from sciexplain.domains.molecules.blocks import Blocks
 
 Atoms = frozenset[int]
 

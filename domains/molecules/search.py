@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sciexplain.domains.molecules import walks
-from sciexplain.domains.molecules.adjoints import Blocks
+from sciexplain.domains.molecules.blocks import Blocks
 from sciexplain.domains.molecules.walks import Parts
 from sciexplain.errors import InputError
 

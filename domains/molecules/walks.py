@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sciexplain.domains.molecules.adjoints import Blocks, Layer
+from sciexplain.domains.molecules.blocks import Blocks, Layer
 from sciexplain.errors import InputError
 
 LIMIT = 5_000_000
