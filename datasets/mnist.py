@@ -1,16 +1,11 @@
 """MNIST, fetched from a public mirror, checked and cached; or its test set from a local folder."""
 
-import hashlib
-import os
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
-from sciexplain._optional import require
+from sciexplain.datasets.fetch import download, local_file
 from sciexplain.datasets.idx import read_idx
 from sciexplain.datasets.labelled import LabelledImages
-from sciexplain.errors import DataError
 
 _MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _SHA256 = {
@@ -19,7 +14,7 @@ _SHA256 = {
     "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
     "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
-_LOCAL_FILE = Path("images", "mnist_test_10k.npz")
+_LOCAL_FILE = "images/mnist_test_10k.npz"
 _LOCAL_SHA256 = "239ca8515e04a8c239c44abe7ab38b7c59ef0af12d9daf900a0aeb3807a34bf7"
 
 
@@ -40,48 +35,20 @@ def load_mnist() -> LabelledImages:
     LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document Recognition",
     Proceedings of the IEEE 86 (1998).
     """
-    local = _local_file()
+    local = local_file(_LOCAL_FILE, _LOCAL_SHA256)
     if local is not None:
-        return _from_local(local)
-    files = {name: _fetch(name, digest) for name, digest in _SHA256.items()}
-    train_images, train_labels, test_images, test_labels = (read_idx(path) for path in files.values())
+        with np.load(local, allow_pickle=False) as arrays:
+            return _labelled(arrays["images"], arrays["labels"], trained_on=0)
+    files = [
+        download(_MIRROR + name, name="MNIST", sha256=digest, local=_LOCAL_FILE, extra="images")
+        for name, digest in _SHA256.items()
+    ]
+    train_images, train_labels, test_images, test_labels = map(read_idx, files)
     return _labelled(
         np.concatenate([train_images, test_images]),
         np.concatenate([train_labels, test_labels]),
         trained_on=len(train_labels),
     )
-
-
-def _local_file() -> Path | None:
-    folder = os.environ.get("SCIEXPLAIN_DATA")
-    if not folder:
-        return None
-    path = Path(folder, _LOCAL_FILE)
-    return path if path.is_file() else None
-
-
-def _from_local(path: Path) -> LabelledImages:
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != _LOCAL_SHA256:
-        raise DataError(f"{path} has sha256 {digest}, expected {_LOCAL_SHA256}: damaged or another file")
-    with np.load(path, allow_pickle=False) as arrays:
-        return _labelled(arrays["images"], arrays["labels"], trained_on=0)
-
-
-def _fetch(name: str, sha256: str) -> Path:
-    pooch = require("pooch", extra="images")
-    folder = Path(pooch.os_cache("sciexplain"), "mnist")
-    try:
-        return Path(pooch.retrieve(_MIRROR + name, known_hash=f"sha256:{sha256}", path=folder, fname=name))
-    except ValueError as error:
-        raise DataError(f"MNIST's {name} from {_MIRROR} differs from the published file: {error}") from error
-    except OSError as error:  # requests' network errors are of this family
-        raise DataError(
-            f"MNIST's {name} is not in {folder} and cannot be fetched from {_MIRROR} "
-            f"({type(error).__name__}); connect to the network once, put the file there, or set "
-            f"SCIEXPLAIN_DATA to a folder with {_LOCAL_FILE}"
-        ) from error
 
 
 def _labelled(images: NDArray[np.uint8], labels: NDArray[np.uint8], *, trained_on: int) -> LabelledImages:

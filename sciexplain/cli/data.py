@@ -24,9 +24,27 @@ def list_names() -> None:
 def get(name: Annotated[str, typer.Argument(help="A name that `sciexplain data list` shows.")]) -> None:
     """Fetch, check and cache a data set, and say what it holds."""
     data = datasets.load(name)
+    lines = [f"{name}: {_images(data) if isinstance(data, datasets.LabelledImages) else _molecules(data)}"]
+    if isinstance(data, datasets.LabelledMolecules):
+        lines += [f"left out {place}: {reason}" for place, reason in data.failures]
+    for line in lines:
+        results().print(line, highlight=False, markup=False, soft_wrap=len(lines) > 1)
+
+
+def _images(data: datasets.LabelledImages) -> str:
     shape = " × ".join(str(size) for size in data.images.shape[1:])
-    results().print(
-        f"{name}: {len(data)} images of {shape}, {len(data.names)} classes, "
-        f"{len(data.train)} for training and {len(data.test)} held out",
-        highlight=False,
+    return (
+        f"{len(data)} images of {shape}, {len(data.names)} classes, "
+        f"{len(data.train)} for training and {len(data.test)} held out"
+    )
+
+
+def _molecules(data: datasets.LabelledMolecules) -> str:
+    tasks = ", ".join(f"{task} ({unit})" if unit else task for task, unit in zip(data.tasks, data.units, strict=True))
+    known = [what for what, truth in (("atoms", data.atom_truth), ("bonds", data.bond_truth)) if truth is not None]
+    return (
+        f"{len(data)} molecules, {tasks}, {len(data.train)} for training, {len(data.valid)} for validation and "
+        f"{len(data.test)} held out ({data.split})"
+        + (f", true contributions of {' and '.join(known)}" if known else "")
+        + (f", {len(data.failures)} records left out" if data.failures else "")
     )
