@@ -53,14 +53,21 @@ class Blocks:
             layer = self.layers[number - 1]
             pulled = torch.einsum("pab,pb->pa", layer.matrices, slopes[0][layer.to])
             slopes.insert(0, pulled.new_zeros(n, pulled.shape[1]).index_add_(0, layer.source, pulled))
-        state, found = self.top.new_ones(n, 1), []
-        for layer, behind in zip(self.layers, slopes, strict=True):
+        found = []
+        for layer, state, behind in zip(self.layers, self.states(), slopes, strict=False):
             arriving = torch.einsum("pa,pab->pb", state[layer.source], layer.matrices)
             flow = torch.zeros(n, n, dtype=self.top.dtype)
             flow[layer.source, layer.to] = (arriving * behind[layer.to]).sum(1)
             found.append(flow)
-            state = arriving.new_zeros(n, arriving.shape[1]).index_add_(0, layer.to, arriving)
         return found
+
+    def states(self) -> list[Tensor]:
+        """At every cut 0 … depth what the layers make of the input, (n, width): the sum of all beginnings of walks."""
+        states = [self.top.new_ones(len(self.top), 1)]
+        for layer in self.layers:
+            arriving = torch.einsum("pa,pab->pb", states[-1][layer.source], layer.matrices)
+            states.append(arriving.new_zeros(len(self.top), arriving.shape[1]).index_add_(0, layer.to, arriving))
+        return states
 
     def step(self, layer: int, pairs: Tensor, slopes: Tensor) -> Tensor:
         """Slopes (m, width behind) at the heads of ``pairs`` (m,), pulled to their tails: (m, width before).

@@ -5,9 +5,10 @@ relevance :math:`p · s`, at most :math:`‖p‖‖s‖`; parts whose bound is b
 the answer, and neither can what continues them (branch and bound; the norms of the layers' matrices bound what is still
 to come).
 
-:func:`max_product` is the polynomial search of Xiong et al. 2023, *Relevant walk search for explaining graph neural
-networks*, ICML: the k largest products of single matrix entries, neuron by neuron, by dynamic programming; their walks
-are ranked by their true relevance. It may miss a walk whose relevance many small products add up to.
+:func:`max_product` is polynomial in the length of walks, after Xiong et al. 2023, *Relevant walk search for explaining
+graph neural networks*, ICML: a max-product recursion from the output to the input that keeps, at every atom, the ends
+with the largest relevance of all walks that share them: what is still to come enters as its sum. It may miss walks
+whose relevance is hidden in such a sum.
 """
 
 from __future__ import annotations
@@ -176,33 +177,24 @@ def _join(prefixes: Parts, suffixes: Parts, best: _Best) -> None:
 
 
 def max_product(blocks: Blocks, k: int) -> tuple[Tensor, Tensor]:
-    """Up to k walks and their relevance, largest first, by the largest products neuron by neuron."""
-    wanted = 4 * k + 16
-    n = len(blocks.top)
-    values = blocks.top.abs()[..., None]  # (n, width, K): the K best products from here to the output
-    history: list[tuple[Tensor, int]] = []  # for each layer: where each product goes on, and how many an atom has
-    for layer in reversed(blocks.layers):
-        before, cells = layer.matrices.shape[1], values[0].numel()
-        found = values.new_zeros(n, before, wanted)
-        following = torch.zeros(n, before, wanted, dtype=torch.long)
-        for atom in range(n):
-            pairs = (layer.source == atom).nonzero()[:, 0]
-            if not len(pairs):
-                continue
-            heads = layer.to[pairs]
-            products = layer.matrices[pairs].abs().permute(1, 0, 2)[..., None] * values[heads]
-            top = products.reshape(before, -1).topk(min(wanted, products[0].numel()), dim=1)
-            found[atom, :, : top.values.shape[1]] = top.values
-            following[atom, :, : top.values.shape[1]] = heads[top.indices // cells] * cells + top.indices % cells
-        history.append((following, cells))
-        values = found
-    best = values.flatten().topk(min(wanted, values.numel()))
-    state = best.indices[best.values > 0]
-    atoms = [state // values[0].numel()]
-    for following, cells in reversed(history):
-        state = following.flatten()[state]
-        atoms.append(state // cells)
-    found_walks = torch.unique(torch.stack(atoms, 1), dim=0)
-    relevance = walks.relevance(blocks, found_walks)
+    """Up to k walks and their relevance, largest first, with the best ends kept atom by atom."""
+    wanted = 2 * k + 32
+    sums = blocks.states()
+    parts = walks.ends(blocks)
+    for cut in range(len(blocks.layers), 0, -1):
+        parts = walks.earlier(blocks, cut, parts)
+        if cut > 1:
+            shared = (parts.states * sums[cut - 1][parts.atoms[:, 0]]).sum(1)
+            parts = parts.chosen(_best_of_each(parts.atoms[:, 0], shared.abs(), wanted))
+    relevance = parts.states[:, 0]
     order = relevance.abs().argsort(descending=True, stable=True)[:k]
-    return found_walks[order], relevance[order]
+    return parts.atoms[order], relevance[order]
+
+
+def _best_of_each(atoms: Tensor, size: Tensor, wanted: int) -> Tensor:
+    """The rows of the ``wanted`` largest of each atom."""
+    order = size.argsort(descending=True, stable=True)
+    order = order[atoms[order].argsort(stable=True)]
+    ordered = atoms[order]
+    rank = torch.arange(len(order)) - torch.searchsorted(ordered, ordered)
+    return order[rank < wanted]
