@@ -59,7 +59,8 @@ class Linearization:
         keep: bool,
     ) -> None:
         self.sites, self._places = sites, dict(places)
-        self._run = Propagation(given, composite, hops=Hops(), on_unknown=on_unknown)
+        hops = Hops()
+        self._run = Propagation(given, composite, hops=hops, on_unknown=on_unknown)
         explained, self.stepped_over, begin = self._run.begin(model, target)
         self.score, self.target = begin.score, begin.target
         self.output: Tensor = explained if isinstance(explained, Tensor) else begin.score
@@ -69,10 +70,11 @@ class Linearization:
         missing = [name for name in roots if name not in places]
         if missing:
             raise InputError(f"inputs {missing} are explained; expected their places= (None: one row for each site).")
-        found = layers(begin.objective, sites, [(root, places[name]) for name, root in roots.items()])
+        found = layers(begin.objective, hops, sites, [(root, places[name]) for name, root in roots.items()])
         self.cuts = tuple(map(tuple, found.cuts))
         self.depth = len(self.cuts)
         self._routes = found.routes
+        hops.forget()
         self._backward(begin.objective, keep)
         self._run.engine.report_unknown()
         self.unknown: tuple[UnknownOperation, ...] = tuple(self._run.engine.unknown)

@@ -194,8 +194,8 @@ class Epsilon(Rule):
     def propagate(self, layer: LinearLayer, c: Tensor) -> Tensor:
         z = layer.z
         if c.requires_grad:  # as a linear map of c; see engine.call.slopes_fixed
-            size = z.abs()
-            return layer.pull_back(c * (size / (size + self.epsilon) if self.epsilon else 1.0))
+            share = z.abs().add_(self.epsilon).reciprocal_().mul_(-self.epsilon).add_(1) if self.epsilon else 1.0
+            return layer.pull_back(c * share)
         kept = torch.empty_like(z)
         for c_, z_, k in blocks(like(c, z), z, kept):
             if layer.rectified:  # z >= 0, and 0 takes nothing

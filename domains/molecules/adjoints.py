@@ -16,7 +16,7 @@ from torch import Tensor
 
 import sciexplain as sx
 from sciexplain.domains.molecules import blocks
-from sciexplain.domains.molecules.graphs import Graphs
+from sciexplain.domains.molecules.graphs import Family, Graphs
 from sciexplain.errors import ModelError
 
 ATOMS_AT_ONCE = 4_096
@@ -27,13 +27,17 @@ ATOMS_AT_ONCE = 4_096
 class Question:
     """What is explained, and how, for one molecule."""
 
-    collate: Callable[[int], Graphs]
-    """From a number of copies to their batch."""
+    family: Family
+    graph: Any
     atoms: int
     target: Any
     composite: Any
     score: float
     """What the explanation began with, to notice a model that has changed since."""
+
+    def copies(self, number: int) -> Graphs:
+        """The molecule as a batch of copies."""
+        return self.family.collate([self.graph] * number)
 
 
 def linearize(graphs: Graphs, target: Any, composite: Any, **options: Any) -> sx.Linearization:
@@ -138,7 +142,7 @@ class Run:
 
     def __init__(self, question: Question, copies: int) -> None:
         self.copies, self.atoms = copies, question.atoms
-        graphs = question.collate(copies)
+        graphs = question.copies(copies)
         target = question.target
         if isinstance(target, Tensor) and target.ndim:  # of one molecule
             target = target.expand(copies, *target.shape[1:])

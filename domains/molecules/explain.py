@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from os import PathLike
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 import sciexplain as sx
 from sciexplain.domains.molecules import families
 from sciexplain.domains.molecules.adjoints import Question, linearize
-from sciexplain.domains.molecules.explanation import MoleculeExplanation, MoleculeExplanations
+from sciexplain.domains.molecules.explanation import MoleculeExplanation, MoleculeExplanations, Pairs
 from sciexplain.domains.molecules.graphs import Family, Graphs
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.read import read
@@ -153,9 +154,9 @@ def _entries(graphs: Any, failed: Any) -> Iterator[Any]:
     if type(graphs).__module__.partition(".")[0] == "torch_geometric":
         yield from graphs.to_data_list() if hasattr(graphs, "num_graphs") and hasattr(graphs, "ptr") else [graphs]
         return
-    listed = isinstance(graphs, Iterable) and not isinstance(graphs, str | Molecule) and not hasattr(graphs, "symbols")
+    listed = isinstance(graphs, Iterable) and not isinstance(graphs, str | Molecule | dict) and not _is_read(graphs)
     for entry in graphs if listed else [graphs]:
-        if isinstance(entry, Molecule) or _is_graph(entry):
+        if not _is_read(entry):
             yield entry
             continue
         bad: list[_Failure] = []
@@ -167,10 +168,9 @@ def _entries(graphs: Any, failed: Any) -> Iterator[Any]:
         yield from bad
 
 
-def _is_graph(entry: Any) -> bool:
-    """Whether an entry is in a library's own form already."""
-    library = type(entry).__module__.partition(".")[0]
-    return library in ("torch_geometric", "chemprop") or isinstance(entry, dict)
+def _is_read(entry: Any) -> bool:
+    """Whether an entry is a file, or a molecule of another library; what is neither is a graph of the model's."""
+    return isinstance(entry, str | PathLike) or type(entry).__module__.partition(".")[0] in ("rdkit", "ase")
 
 
 def _batches(family: Family, items: list[Any], batch_size: int | None) -> Iterator[list[Any]]:
@@ -213,42 +213,33 @@ def _explained(ask: _Asking, part: list[Any], failed: Callable[..., None]) -> li
 
 def _apart(ask: _Asking, part: list[Any], graphs: Graphs, lin: sx.Linearization) -> list[MoleculeExplanation]:
     """The explanations of a batch's molecules."""
-    sizes = graphs.sizes.tolist()
+    sizes, n = graphs.sizes.tolist(), len(part)
     layers = torch.stack([lin.at(cut) for cut in range(lin.depth + 1)]).split(sizes, 1)
-    bonds = _per_molecule(_bonds(lin), sizes)
-    features = _per_molecule(_bond_features(graphs, lin), sizes)
-    tasks, found = ask.family.tasks, []
-    for i, ((place, graph, molecule), relevance) in enumerate(zip(part, layers, strict=True)):
-        target = None if lin.target is None else int(lin.target[i])
-        output = lin.output[i] if lin.output.ndim and len(lin.output) == len(part) else lin.output
-        fixed = target if target is not None else ask.target_of([place])
-        if isinstance(fixed, Tensor) and fixed.ndim and len(fixed) != 1:  # one molecule was given alone
-            fixed = fixed[None]
+    bonds, features = _per_molecule(_bonds(lin), sizes), _per_molecule(_bond_features(graphs, lin), sizes)
+    scores, targets = lin.score.tolist(), [None] * n if lin.target is None else lin.target.tolist()
+    outputs = lin.output.unbind() if lin.output.ndim and len(lin.output) == n else [lin.output] * n
+    found = []
+    for i, (place, graph, molecule) in enumerate(part):
+        fixed = targets[i]
+        if fixed is None:
+            fixed = ask.target_of([place])
+            if isinstance(fixed, Tensor) and fixed.ndim and len(fixed) != 1:  # one molecule was given alone
+                fixed = fixed[None]
         found.append(
             MoleculeExplanation(
-                atoms=relevance[0],
-                layers=relevance,
-                score=float(lin.score[i]),
-                unit=ask.family.unit,
-                target=target,
-                task=tasks[target] if target is not None and target < len(tasks) else "",
-                output=output,
+                layers=layers[i],
+                score=scores[i],
+                target=targets[i],
+                output=outputs[i],
                 molecule=molecule,
+                family=ask.family,
                 unknown=lin.unknown,
-                question=Question(_copies(ask.family, graph), sizes[i], fixed, ask.composite, float(lin.score[i])),
+                question=Question(ask.family, graph, sizes[i], fixed, ask.composite, scores[i]),
                 _bonds=None if bonds is None else bonds[i],
                 _bond_features=None if features is None else features[i],
             )
         )
     return found
-
-
-def _copies(family: Family, graph: Any) -> Callable[[int], Graphs]:
-    return lambda copies: family.collate([graph] * copies)
-
-
-Pairs = tuple[Tensor, Tensor, Tensor]
-"""(i, j, relevance) of pairs of atoms of a batch, i ≤ j, in the order of i and j."""
 
 
 def _bonds(lin: sx.Linearization) -> Pairs | None:
@@ -290,17 +281,14 @@ def _summed(i: Tensor, j: Tensor, relevance: Tensor, n: int) -> Pairs:
     return keys // n, keys % n, relevance.new_zeros(len(keys)).index_add_(0, inverse, relevance)
 
 
-def _per_molecule(pairs: Pairs | None, sizes: list[int]) -> list[tuple[Tensor, Tensor]] | None:
-    """For every molecule the keys i n + j of its own atoms, and relevance."""
+def _per_molecule(pairs: Pairs | None, sizes: list[int]) -> list[Pairs] | None:
+    """The pairs of each molecule's own atoms, counted from its first."""
     if pairs is None:
         return None
     i, j, relevance = pairs
-    ends = torch.tensor(sizes).cumsum(0)
-    counts = torch.diff(torch.searchsorted(i, ends), prepend=torch.tensor([0])).tolist()
-    starts = (ends - torch.tensor(sizes)).tolist()
-    return [
-        ((a - begin) * size + (b - begin), r)
-        for a, b, r, begin, size in zip(
-            i.split(counts), j.split(counts), relevance.split(counts), starts, sizes, strict=True
-        )
-    ]
+    each = torch.tensor(sizes)
+    ends = each.cumsum(0)
+    counts = torch.diff(torch.searchsorted(i, ends), prepend=torch.tensor([0]))
+    begins = (ends - each).repeat_interleave(counts)
+    split = counts.tolist()
+    return list(zip((i - begins).split(split), (j - begins).split(split), relevance.split(split), strict=True))

@@ -21,6 +21,7 @@ from sciexplain.domains.molecules.adjoints import Adjoints, Question, explained
 from sciexplain.domains.molecules.bodies import Bodies
 from sciexplain.domains.molecules.draw import Drawing, draw
 from sciexplain.domains.molecules.fragment_relevance import FragmentRelevance, fragment_relevance
+from sciexplain.domains.molecules.graphs import Family
 from sciexplain.domains.molecules.grid import grid
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.view3d import view
@@ -31,49 +32,46 @@ Walk = tuple[int, ...]
 _SHOWN = 12
 
 
+Pairs = tuple[Tensor, Tensor, Tensor]
+"""(i, j, relevance) of pairs of atoms, i ≤ j, each pair once, in the order of i and j."""
+
+
 @dataclass(frozen=True, eq=False)
 class MoleculeExplanation:
     """Relevance of one molecule.
 
     Attributes
     ----------
-    atoms
-        (n,): relevance of each atom, in :attr:`unit`, in the order of the molecule as given. Features of directed
-        bonds count with the atom at which they start; :attr:`bond_features` tells them apart.
     layers
         (depth + 1, n): relevance of the atoms at the input and behind each message passing, which biases may still
         take their part of.
     score
         The explained output.
-    unit
-        Of all relevance.
     target
         The explained column of the output; None for a start relevance or a callable.
-    task
-        Its name, where known.
     output
         The model's output, (tasks,) or ().
     molecule
         What is known of it; None for a bare graph.
+    family
+        The model, and how it takes molecules.
     unknown
         Operations without a rule.
     """
 
-    atoms: Tensor
     layers: Tensor
     score: float
-    unit: str
     target: int | None
-    task: str
     output: Tensor
     molecule: Molecule | None
+    family: Family
     unknown: tuple[Any, ...]
     question: Question = field(repr=False)
-    _bonds: tuple[Tensor, Tensor] | None = field(repr=False)
-    _bond_features: tuple[Tensor, Tensor] | None = field(repr=False)
+    _bonds: Pairs | None = field(repr=False)
+    _bond_features: Pairs | None = field(repr=False)
 
     def __len__(self) -> int:
-        return len(self.atoms)
+        return self.layers.shape[1]
 
     def __repr__(self) -> str:
         name = f"{self.molecule.name}, " if self.molecule is not None and self.molecule.name else ""
@@ -81,11 +79,30 @@ class MoleculeExplanation:
         return f"MoleculeExplanation({name}{len(self)} atoms, score {self.score:.4g}{unit})"
 
     @property
+    def unit(self) -> str:
+        """Of the score and all relevance; empty where nobody knows."""
+        return self.family.unit
+
+    @property
+    def task(self) -> str:
+        """Name of the explained column, where known."""
+        tasks = self.family.tasks
+        return tasks[self.target] if self.target is not None and self.target < len(tasks) else ""
+
+    @property
     def name(self) -> str:
         """The molecule's; empty where nobody knows."""
         return "" if self.molecule is None else self.molecule.name
 
     # -- atoms and bonds -------------------------------------------------------------------------------------------
+
+    @property
+    def atoms(self) -> Tensor:
+        """(n,): relevance of each atom, in the order of the molecule as it was given.
+
+        Features of directed bonds count with the atom at which they start; :attr:`bond_features` tells them apart.
+        """
+        return self.layers[0]
 
     @cached_property
     def bonds(self) -> dict[tuple[int, int], float]:
@@ -95,18 +112,12 @@ class MoleculeExplanation:
         atoms, which is the score less what the ledger names. A pair without a bond is there where the model passes
         something between its atoms.
         """
-        keys, values = _bonds_by_masks(self.adjoints, self.atoms) if self._bonds is None else self._bonds
-        n = len(self)
-        return {(k // n, k % n): v for k, v in zip(keys.tolist(), values.tolist(), strict=True)}
+        return _as_dict(_bonds_by_masks(self.adjoints, self.atoms) if self._bonds is None else self._bonds)
 
     @cached_property
     def bond_features(self) -> dict[tuple[int, int], float]:
         """Relevance of the features of each bond (i ≤ j), both directions together; empty where none are explained."""
-        if self._bond_features is None:
-            return {}
-        keys, values = self._bond_features
-        n = len(self)
-        return {(k // n, k % n): v for k, v in zip(keys.tolist(), values.tolist(), strict=True)}
+        return {} if self._bond_features is None else _as_dict(self._bond_features)
 
     def pairs(self) -> Tensor:
         """(n, n), [from, to]: relevance of the atom at the input by the atom at which it arrived; rows sum to atoms."""
@@ -223,7 +234,7 @@ class MoleculeExplanation:
     @cached_property
     def ledger(self) -> sx.Ledger:
         """Where the whole score went, operation by operation: a pass of its own, made when first asked for."""
-        model, inputs = explained(self.question.collate(1))
+        model, inputs = explained(self.question.copies(1))
         found = sx.explain(
             model,
             inputs,
@@ -293,17 +304,21 @@ class MoleculeExplanation:
         return found
 
 
-def _bonds_by_masks(adjoints: Adjoints, atoms: Tensor) -> tuple[Tensor, Tensor]:
-    """Keys i n + j and what passes, for models whose layers have to be asked atom by atom."""
+def _as_dict(pairs: Pairs) -> dict[tuple[int, int], float]:
+    i, j, relevance = (values.tolist() for values in pairs)
+    return dict(zip(zip(i, j, strict=True), relevance, strict=True))
+
+
+def _bonds_by_masks(adjoints: Adjoints, atoms: Tensor) -> Pairs:
+    """For models whose layers have to be asked atom by atom."""
     n, total = adjoints.atoms, torch.zeros(adjoints.atoms, adjoints.atoms, dtype=atoms.dtype)
     for flow in adjoints.flows():
         total += flow / adjoints.depth
     if not adjoints.depth:
         total = torch.diag(atoms)
     both = torch.triu(total) + torch.tril(total, -1).T
-    diagonal = torch.eye(n, dtype=torch.bool)
-    keys = (both != 0) | diagonal
-    return keys.flatten().nonzero()[:, 0], both[keys]
+    i, j = ((both != 0) | torch.eye(n, dtype=torch.bool)).nonzero(as_tuple=True)
+    return i, j, both[i, j]
 
 
 class MoleculeExplanations(Sequence[MoleculeExplanation]):

@@ -67,26 +67,36 @@ class Hops:
             raw = any(call.lrp.carries_relevance(t) for t in tensors)
             made = Made(len(self.made), call.name, call.lrp.modules.name, tensors, raw, moves, rows)
             for tensor in tensors:
-                node: Any = tensor.grad_fn
-                node.metadata[_KEY] = made
+                _mark(tensor, len(self.made), True)
             self.made.append(made)
         return result
 
     def _use(self, call: Call, tensor: Tensor) -> Tensor:
         alias = with_slope(tensor, lambda c: c)
         use = Use(alias, call.lrp.carries_relevance(alias))
-        node: Any = alias.grad_fn
-        node.metadata[_KEY] = use
+        _mark(alias, len(self.uses), False)
         self.uses.append(use)
         # autograd hands one gradient to both sides of a sum; behind a second view this use has one of its own, which
         # can be differentiated by
         return with_slope(alias, lambda c: c)
 
+    def record_of(self, node: Any) -> Use | Made | None:
+        """What is recorded of an autograd node."""
+        mark: tuple[int, bool] | None = node.metadata.get(_KEY)
+        if mark is None:
+            return None
+        number, made = mark
+        return self.made[number] if made else self.uses[number]
 
-def record_of(node: Any) -> Use | Made | None:
-    """What is recorded of an autograd node."""
-    record: Use | Made | None = node.metadata.get(_KEY)
-    return record
+    def forget(self) -> None:
+        """Let go of all tensors."""
+        self.uses, self.made = [], []
+
+
+def _mark(tensor: Tensor, number: int, made: bool) -> None:
+    """By number: a node that held its own tensor would never be freed."""
+    node: Any = tensor.grad_fn
+    node.metadata[_KEY] = number, made
 
 
 def _movement(call: Call) -> tuple[Move | None, Tensor | None]:

@@ -8,13 +8,14 @@ set of tensors through which everything between two layers flows; what skips a l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ..errors import ModelError
 from . import routes
+from .hops import Hops
 from .routes import Crossing, Routes
 from .spaces import Edge, Spaces, Step, graph, rows_of
 
@@ -35,13 +36,15 @@ class Layers:
     routes: list[Routes | None]
 
 
-def layers(objective: Tensor, sites: int, roots: Sequence[tuple[Tensor, Tensor | None]]) -> Layers:
+def layers(objective: Tensor, hops: Hops, sites: int, roots: Sequence[tuple[Tensor, Tensor | None]]) -> Layers:
     """Cut the recorded pass that ended in ``objective``.
 
     Parameters
     ----------
     objective
-        What is explained; its graph carries the records.
+        What is explained.
+    hops
+        The records.
     sites
         How many there are.
     roots
@@ -52,7 +55,7 @@ def layers(objective: Tensor, sites: int, roots: Sequence[tuple[Tensor, Tensor |
     ModelError
         When rows without a site carry relevance around a layer, so that no cut has a place for it.
     """
-    steps, edges = graph(objective)
+    steps, edges = graph(objective, hops)
     spaces = Spaces(sites, roots)
     for step in steps:
         spaces.assign(step)
@@ -74,7 +77,11 @@ def layers(objective: Tensor, sites: int, roots: Sequence[tuple[Tensor, Tensor |
     for level in range(depth):
         inside = [s for s in steps if not _done(s, level, positions) and _done(s, level + 1, positions)]
         found.append(routes.find(inside, spaces, cuts[level - 1] if level else []))
-    return Layers(cuts, found)
+    for step in steps:  # circles of references would keep every tensor until the next garbage collection
+        step.uses, step.used_by = [], []
+    for edge in edges:
+        edge.users, edge.makers = [], []
+    return Layers([[replace(c, edges=()) for c in cut] for cut in cuts], found)
 
 
 def _done(step: Step, cut: int, positions: list[int]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .hops import Made, Use, record_of
+from .hops import Hops, Made, Use
 
 
 @dataclass(eq=False)
@@ -69,19 +69,19 @@ class Edge:
         return min(u.level - u.hop for u in self.users)
 
 
-def graph(objective: Tensor) -> tuple[list[Step], list[Edge]]:
+def graph(objective: Tensor, hops: Hops) -> tuple[list[Step], list[Edge]]:
     """The records that relevance flows through, in the order of the forward pass."""
     steps: dict[int, Step] = {}
     edges: dict[int, Edge] = {}
 
     def entry(node: Any) -> Step | Edge:
-        record = record_of(node)
+        record = hops.record_of(node)
         if isinstance(record, Made):
             return steps.setdefault(id(record), Step(record))
         assert record is not None
         return edges.setdefault(id(record), Edge(record))
 
-    stack, seen = _recorded(objective.grad_fn)[0], set()
+    stack, seen = _recorded(objective.grad_fn, hops)[0], set()
     while stack:
         node = stack.pop()
         if node in seen:
@@ -89,7 +89,7 @@ def graph(objective: Tensor) -> tuple[list[Step], list[Edge]]:
         seen.add(node)
         here = entry(node)
         for following, _ in node.next_functions:
-            nodes, leaves = _recorded(following)
+            nodes, leaves = _recorded(following, hops)
             stack.extend(nodes)
             if isinstance(here, Edge):
                 here.roots.extend(leaf for leaf in leaves if all(leaf is not r for r in here.roots))
@@ -98,7 +98,7 @@ def graph(objective: Tensor) -> tuple[list[Step], list[Edge]]:
     return sorted(steps.values(), key=lambda s: s.made.number), list(edges.values())
 
 
-def _recorded(node: Any) -> tuple[list[Any], list[Tensor]]:
+def _recorded(node: Any, hops: Hops) -> tuple[list[Any], list[Tensor]]:
     """The nearest recorded nodes at or below ``node``, and the leaves reached without one."""
     found, leaves, stack, seen = [], [], [node], set()
     while stack:
@@ -106,7 +106,7 @@ def _recorded(node: Any) -> tuple[list[Any], list[Tensor]]:
         if here is None or here in seen:
             continue
         seen.add(here)
-        if record_of(here) is not None:
+        if hops.record_of(here) is not None:
             found.append(here)
         elif here.name().endswith("AccumulateGrad"):
             leaves.append(here.variable)
