@@ -19,7 +19,7 @@ from sciexplain.domains.molecules import blocks
 from sciexplain.domains.molecules.graphs import Family, Graphs
 from sciexplain.errors import ModelError
 
-ATOMS_AT_ONCE = 4_096
+ATOMS_AT_ONCE = 1_024
 """Atoms of all copies together: what fits in memory for networks of usual width."""
 
 

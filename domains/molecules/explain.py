@@ -18,8 +18,8 @@ from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.read import read
 from sciexplain.errors import InputError, NonFiniteOutputError, SciExplainError
 
-ATOMS_AT_ONCE = 8_192
-"""Atoms of a batch: enough to keep a processor busy, few enough to stay in its caches."""
+ROWS_AT_ONCE = 65_536
+"""Atoms and edges of a batch: enough to keep a processor busy, few enough for its memory."""
 
 
 def explain(
@@ -175,16 +175,23 @@ def _is_read(entry: Any) -> bool:
 
 def _batches(family: Family, items: list[Any], batch_size: int | None) -> Iterator[list[Any]]:
     part: list[Any] = []
-    atoms = 0
+    rows = 0
     for item in items:
         part.append(item)
-        atoms += 0 if item[2] is None else len(item[2])
-        atoms += int(getattr(item[1], "num_nodes", 0) or 0) if item[2] is None else 0
-        if len(part) == batch_size or (batch_size is None and atoms >= ATOMS_AT_ONCE):
+        rows += _rows(item[1], item[2])
+        if len(part) == batch_size or (batch_size is None and rows >= ROWS_AT_ONCE):
             yield part
-            part, atoms = [], 0
+            part, rows = [], 0
     if part:
         yield part
+
+
+def _rows(graph: Any, molecule: Molecule | None) -> int:
+    """Atoms and directed edges of a graph; every pair of atoms, where the model finds its own edges."""
+    data = getattr(graph, "data", graph)
+    atoms = len(molecule) if molecule is not None else int(getattr(data, "num_nodes", 0) or 1)
+    edges = getattr(data, "edge_index", None)
+    return atoms + (atoms**2 if edges is None else edges.shape[1])
 
 
 def _explained(ask: _Asking, part: list[Any], failed: Callable[..., None]) -> list[MoleculeExplanation]:

@@ -8,13 +8,14 @@ which of them carry relevance.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from .call import Call, tensors_in, with_slope
+from . import tags
+from .call import Call, tensors_in
 
 _KEY = "sciexplain-hops"
 
@@ -72,13 +73,12 @@ class Hops:
         return result
 
     def _use(self, call: Call, tensor: Tensor) -> Tensor:
-        alias = with_slope(tensor, lambda c: c)
-        use = Use(alias, call.lrp.carries_relevance(alias))
-        _mark(alias, len(self.uses), False)
+        use = Use(_alias(tensor), call.lrp.carries_relevance(tensor))
+        _mark(use.tensor, len(self.uses), False)
         self.uses.append(use)
         # autograd hands one gradient to both sides of a sum; behind a second view this use has one of its own, which
         # can be differentiated by
-        return with_slope(alias, lambda c: c)
+        return _alias(use.tensor)
 
     def record_of(self, node: Any) -> Use | Made | None:
         """What is recorded of an autograd node."""
@@ -91,6 +91,12 @@ class Hops:
     def forget(self) -> None:
         """Let go of all tensors."""
         self.uses, self.made = [], []
+
+
+def _alias(tensor: Tensor) -> Tensor:
+    alias = tensor.view_as(tensor)
+    tags.put(alias, replace(tags.tag_of(tensor), made_by=tensor.grad_fn))
+    return alias
 
 
 def _mark(tensor: Tensor, number: int, made: bool) -> None:
