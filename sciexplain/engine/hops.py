@@ -151,6 +151,6 @@ def _scattered(call: Call) -> Tensor | None:
         return None
     if index.ndim == 1:
         return index
-    first = index[(slice(None), *(0,) * (index.ndim - 1))] if all(index.shape[1:]) else index.new_empty(len(index))
+    first = index.flatten(1)[:, 0] if all(index.shape[1:]) else index.new_empty(len(index))
     spread = all(s == 0 for s, n in zip(index.stride()[1:], index.shape[1:], strict=True) if n > 1)
     return first if spread or bool((index.flatten(1) == first[:, None]).all()) else None
