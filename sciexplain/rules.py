@@ -194,7 +194,10 @@ class Epsilon(Rule):
     def propagate(self, layer: LinearLayer, c: Tensor) -> Tensor:
         z = layer.z
         if c.requires_grad:  # as a linear map of c; see engine.call.slopes_fixed
-            share = z.abs().add_(self.epsilon).reciprocal_().mul_(-self.epsilon).add_(1) if self.epsilon else 1.0
+            if self.epsilon:
+                share = z.abs().add_(self.epsilon).reciprocal_().mul_(-self.epsilon).add_(1)
+            else:
+                share = (z > 0).to(c) if layer.rectified else torch.ones_like(z)
             return layer.pull_back(c * share)
         kept = torch.empty_like(z)
         for c_, z_, k in blocks(like(c, z), z, kept):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
@@ -97,9 +98,9 @@ def explain(
         failures.append((place, name, str(error)))
         on_error(name, error)
 
-    for place, entry in enumerate(_entries(graphs, None if on_error is None else failed)):
+    for place, entry in enumerate(_entries(graphs, on_error is not None)):
         if isinstance(entry, _Failure):
-            failures.append((place, entry.name, entry.reason))
+            failed(place, entry.name, entry.error)
             continue
         name = entry.name or f"molecule {place}" if isinstance(entry, Molecule) else f"graph {place}"
         try:
@@ -117,9 +118,10 @@ def explain(
     return MoleculeExplanations(found, failures)
 
 
+@dataclass(frozen=True)
 class _Failure:
-    def __init__(self, name: str, reason: str) -> None:
-        self.name, self.reason = name, reason
+    name: str
+    error: SciExplainError
 
 
 class _Asking:
@@ -149,10 +151,13 @@ def _family(model: Any, featurizer: Any, unit: str, edge_features: families.Edge
     return model
 
 
-def _entries(graphs: Any, failed: Any) -> Iterator[Any]:
-    """Molecules, and graphs of the model's library as they are."""
-    if type(graphs).__module__.partition(".")[0] == "torch_geometric":
-        yield from graphs.to_data_list() if hasattr(graphs, "num_graphs") and hasattr(graphs, "ptr") else [graphs]
+def _entries(graphs: Any, goes_on: bool) -> Iterator[Any]:
+    """Molecules, graphs of the model's library as they are, and, where it goes on, failures at their place."""
+    if hasattr(graphs, "to_data_list"):  # of PyG
+        yield from graphs.to_data_list()
+        return
+    if hasattr(graphs, "num_nodes"):
+        yield graphs
         return
     listed = isinstance(graphs, Iterable) and not isinstance(graphs, str | Molecule | dict) and not _is_read(graphs)
     for entry in graphs if listed else [graphs]:
@@ -160,8 +165,8 @@ def _entries(graphs: Any, failed: Any) -> Iterator[Any]:
             yield entry
             continue
         bad: list[_Failure] = []
-        on_error = None if failed is None else lambda name, error, bad=bad: bad.append(_Failure(name, str(error)))
-        for molecule in read(entry, on_error=on_error):
+        note = (lambda name, error, bad=bad: bad.append(_Failure(name, error))) if goes_on else None
+        for molecule in read(entry, on_error=note):
             yield from bad
             bad.clear()
             yield molecule

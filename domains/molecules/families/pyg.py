@@ -107,7 +107,8 @@ class PyG(LibraryFamily):
                 output = call_with(self.model, self.arguments, own)
             return one_row_each(self.model, output, len(sizes))
 
-        tensors |= self._settled({key: tensors[key] for key in places}, call)
+        read = [*places, *(key for key in EDGES if key in tensors and key not in places)]
+        tensors |= self._settled({key: tensors[key] for key in read}, call)
         rows = frozenset(key for key in places if key in EDGES)
         return Graphs(tensors, places, sizes, lambda given: call({**tensors, **given}), tensors.get("edge_index"), rows)
 
