@@ -92,7 +92,10 @@ def of(adjoints: Adjoints) -> Blocks:
     generator = torch.Generator().manual_seed(0)
     one, layers = adjoints.run(1), []
     for cut in range(1, adjoints.depth + 1):
-        layers.append(_coloured(adjoints, cut, generator) if one.lin.routes(cut) is None else _routed(adjoints, cut))
+        layer = None if one.lin.routes(cut) is None else _routed(adjoints, cut)
+        if layer is None or not _holds(layer, one, cut, generator):
+            layer = _coloured(adjoints, cut, generator)
+        layers.append(layer)
     n = adjoints.atoms
     top = one.states(adjoints.depth, one.lin.slopes(adjoints.depth))[0] if layers else torch.zeros(n, 0)
     return Blocks(tuple(layers), top)
@@ -105,6 +108,17 @@ def _layer(source: Tensor, to: Tensor, matrices: Tensor, n: int) -> Layer:
     index = torch.full((n, n), -1)
     index[source, to] = torch.arange(len(source))
     return Layer(source, to, matrices, index)
+
+
+def _holds(layer: Layer, run: Run, cut: int, generator: torch.Generator) -> bool:
+    """Whether a layer does to slopes, weighed at random atom by atom, what the model does."""
+    slopes = run.states(cut, run.lin.slopes(cut))[0]
+    slopes = slopes * torch.randn(run.atoms, 1, generator=generator, dtype=torch.float64).to(run.dtype)
+    expected = run.pull(cut, slopes[None])[0].reshape(run.atoms, -1)
+    pulled = torch.einsum("pab,pb->pa", layer.matrices, slopes[layer.to])
+    found = torch.zeros_like(expected).index_add_(0, layer.source, pulled)
+    largest = max(pulled.abs().max(), expected.abs().max()) if len(pulled) else expected.abs().max()
+    return bool(((found - expected).abs() <= 10 * torch.finfo(run.dtype).eps ** 0.5 * largest).all())
 
 
 # -- by rows -------------------------------------------------------------------------------------------------------

@@ -85,7 +85,14 @@ def find(inside: list[Step], spaces: Spaces, before: list[Crossing]) -> Routes |
     if arrival is None:
         return None
     arrival = arrival[target]
-    feeding = _feeding(inside)
+    feeding, behind = _feeding(inside), _behind(inside)
+    if any(
+        not s.hop and not (s.space is not None and s.space.sites) and id(s) in feeding and id(u) not in feeding
+        for s in inside
+        for e in s.used_by
+        for u in e.users
+    ):
+        return None  # rows that both travel and stay
     routes: list[Route] = []
     summed: set[int] = set()
     for step in inside:
@@ -100,7 +107,10 @@ def find(inside: list[Step], spaces: Spaces, before: list[Crossing]) -> Routes |
             route = _route(step, edge, spaces.of(edge), members, end)
             if route is False:
                 return None
-            if isinstance(route, Route):
+            if isinstance(route, Route) and id(step) in behind:
+                if not torch.equal(route.place, route.to):
+                    return None  # a second move
+            elif isinstance(route, Route):
                 routes.append(route)
     ends = []
     for crossing in before:
@@ -118,6 +128,15 @@ def _feeding(inside: list[Step]) -> set[int]:
         if step.hop or any(id(u) in feeding for e in step.used_by for u in e.users):
             feeding.add(id(step))
     return feeding
+
+
+def _behind(inside: list[Step]) -> set[int]:
+    """The steps that a hop of the layer leads to."""
+    behind: set[int] = set()
+    for step in inside:
+        if any(m.hop or id(m) in behind for e in step.uses for m in e.makers if m in inside):
+            behind.add(id(step))
+    return behind
 
 
 def _route(step: Step, edge: Edge, source: Space, members: set[int], end: Tensor | None) -> Route | bool:
