@@ -1,10 +1,8 @@
 """Chemprop models against chemprop's own predictions."""
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Any
 
-import _peers
 import numpy as np
 import pytest
 import torch
@@ -13,8 +11,6 @@ from sciexplain.domains.molecules.families import Chemprop, find
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.errors import InputError, ModelError
 
-if find_spec("torchvision") is not None:
-    _peers.torchvision()  # which Lightning's metrics import
 chemprop = pytest.importorskip("chemprop")
 from chemprop import data, featurizers, models, nn  # noqa: E402
 from lightning import pytorch as pl  # noqa: E402

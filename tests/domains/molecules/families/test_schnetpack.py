@@ -1,9 +1,7 @@
 """SchNetPack models against their own forward, on their own batches."""
 
-from importlib.util import find_spec
 from typing import Any
 
-import _peers
 import ase
 import numpy as np
 import pytest
@@ -15,8 +13,6 @@ from sciexplain.domains.molecules.families.schnetpack import library
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.errors import InputError, MissingDependencyError, ModelError
 
-if find_spec("torchvision") is not None:
-    _peers.torchvision()  # which Lightning's metrics import
 try:
     spk = library()
 except MissingDependencyError as error:
