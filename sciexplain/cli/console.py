@@ -1,8 +1,11 @@
 """Where the commands print: results on stdout; progress, warnings and errors on stderr."""
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from sciexplain.runs import RunWriter
 
 
 def results() -> Console:
@@ -27,3 +30,16 @@ def report_error(error: Exception) -> None:
     line = " ".join(str(error).split())
     # Not wrapped: scripts read this line.
     Console(stderr=True).print(f"[bold red]Error:[/] {escape(line)}", soft_wrap=True, highlight=False)
+
+
+def report_run(run: RunWriter, what: str) -> None:
+    """Say what a run holds; exit code 1 where rows failed."""
+    results().print(f"{run.written} {what} explained in {run.path}", highlight=False, markup=False, soft_wrap=True)
+    if run.failed:
+        results().print(
+            f"{run.failed} failed and are listed in {run.path / 'errors.parquet'}; the first: {run.failures[0].reason}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(1)

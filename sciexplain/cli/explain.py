@@ -5,12 +5,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from sciexplain.cli import options
-from sciexplain.cli.console import progress, results
+from sciexplain.cli import explain_molecules, options
+from sciexplain.cli.console import progress, report_run
 from sciexplain.runs import RunWriter, describe_files, describe_model, describe_versions, load_model
 
 # Options with a parser are Any: typer cannot name the types they become.
 app = typer.Typer(no_args_is_help=True, help="Explain a model's decisions on a data set, row by row.")
+app.command("molecules", no_args_is_help=True)(explain_molecules.molecules)
 
 
 @app.command("images", no_args_is_help=True)
@@ -79,7 +80,7 @@ def images(
         "model": describe_model(network, model, weights),
         "data": describe_files(data, files),
         "versions": describe_versions(),
-        "options": {name: _plain(value) for name, value in ctx.params.items()},
+        "options": {name: options.plain(value) for name, value in ctx.params.items()},
     }
     with RunWriter(out, asked, overwrite=overwrite) as run, progress(quiet=quiet) as bar:
         task = bar.add_task("explaining", total=limit)
@@ -92,17 +93,4 @@ def images(
             limit=limit,
             advance=lambda: bar.advance(task),
         )
-    results().print(f"{run.written} pictures explained in {out}", highlight=False, soft_wrap=True)
-    if run.failed:
-        results().print(
-            f"{run.failed} failed and are listed in {out / 'errors.parquet'}; the first: {run.failures[0].reason}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
-        raise typer.Exit(1)
-
-
-def _plain(value: Any) -> Any:
-    """A JSON value."""
-    return str(value) if isinstance(value, Path) else value
+    report_run(run, "pictures")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from sciexplain.cli import data, demo, explain
+from sciexplain.cli import data, demo, explain, train
 from sciexplain.cli.console import report_error
 from sciexplain.errors import SciExplainError
 
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.add_typer(explain.app, name="explain")
+app.add_typer(train.app, name="train")
 app.add_typer(data.app, name="data")
 
 

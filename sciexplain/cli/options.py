@@ -1,5 +1,8 @@
 """Values of command-line options that are more than one number or word."""
 
+from pathlib import Path
+from typing import Any
+
 import typer
 
 
@@ -39,3 +42,8 @@ def device(text: str) -> str:
         reason = str(error).partition("\n")[0]
         raise typer.BadParameter(f"{text!r} cannot be used here: {reason}") from None
     return text
+
+
+def plain(value: Any) -> Any:
+    """An option's value as JSON has it."""
+    return str(value) if isinstance(value, Path) else value

@@ -4,6 +4,7 @@ from sciexplain.runs.classes import Decision, decisions
 from sciexplain.runs.format import Failure, Row, Run, RunWriter, open_run
 from sciexplain.runs.models import load_model
 from sciexplain.runs.provenance import describe_files, describe_model, describe_versions
+from sciexplain.runs.tables import Tables
 
 __all__ = [
     "Decision",
@@ -11,6 +12,7 @@ __all__ = [
     "Row",
     "Run",
     "RunWriter",
+    "Tables",
     "decisions",
     "describe_files",
     "describe_model",

@@ -7,6 +7,9 @@
     RUN/errors.parquet            one row per sample that failed; empty when none did
     RUN/heatmaps.png              some samples with colour bars, to open first
     RUN/pictures/                 a drawing of every sample
+
+A run over molecules has ``molecules.png`` to open first, and beside it ``molecules.sdf``, ``atoms.parquet``,
+``bonds.parquet`` and, where asked for, ``walks.parquet`` and ``fragments.parquet``.
 """
 
 import json
@@ -29,6 +32,14 @@ from sciexplain.errors import DataError, SciExplainError
 
 FORMAT = "sciexplain-run"
 FORMAT_VERSION = 1
+_FILES = (
+    "errors.parquet",
+    "heatmaps.png",
+    "run.json",
+    "molecules.png",
+    "molecules.sdf",
+    *(f"{name}.parquet" for name in ("atoms", "bonds", "walks", "fragments")),
+)
 
 
 @dataclass(frozen=True)
@@ -284,7 +295,7 @@ def _remove(path: Path) -> None:
     """Delete a run's own files, and its folder when nothing else is in it."""
     for name in ("rows", "pictures"):
         shutil.rmtree(path / name, ignore_errors=True)
-    for name in ("errors.parquet", "heatmaps.png", "run.json"):
+    for name in _FILES:
         (path / name).unlink(missing_ok=True)
     if not any(path.iterdir()):
         path.rmdir()

@@ -39,13 +39,7 @@ def load_model(reference: str, weights: str | Path | None = None, *, unsafe_pick
     ModelError
         The function cannot be found or fails, the weights cannot be read safely, or do not fit the model.
     """
-    module_name, separator, function_name = reference.rpartition(":")
-    if not separator or not module_name or not function_name:
-        raise ModelError(f"model {reference!r} should read MODULE:FUNCTION, such as my_models:make")
-    file = Path(module_name) if module_name.endswith(".py") else None
-    with _importing_from(file.resolve().parent if file else Path.cwd()):
-        module = _import_file(file) if file else _import(module_name)
-        function = _find_function(module, module_name, function_name)
+    with _function(reference, "model", "my_models:make") as function:
         try:
             model = function()
         except Exception as error:
@@ -55,6 +49,30 @@ def load_model(reference: str, weights: str | Path | None = None, *, unsafe_pick
         if weights is not None:
             _load_weights(model, Path(weights), unsafe_pickle=unsafe_pickle)
     return model.eval()
+
+
+def load_function(reference: str) -> Callable[..., Any]:
+    """A function of the user's, by ``"MODULE:FUNCTION"`` as in :func:`load_model`.
+
+    Raises
+    ------
+    ModelError
+        It cannot be found.
+    """
+    with _function(reference, "function", "my_features:graph") as function:
+        return function
+
+
+@contextmanager
+def _function(reference: str, what: str, example: str) -> Iterator[Callable[..., Any]]:
+    """The function of a reference; inside, the modules beside it can be imported."""
+    module_name, separator, function_name = reference.rpartition(":")
+    if not separator or not module_name or not function_name:
+        raise ModelError(f"{what} {reference!r} should read MODULE:FUNCTION, such as {example}")
+    file = Path(module_name) if module_name.endswith(".py") else None
+    with _importing_from(file.resolve().parent if file else Path.cwd()):
+        module = _import_file(file) if file else _import(module_name)
+        yield _find_function(module, module_name, function_name)
 
 
 @contextmanager
@@ -98,7 +116,7 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _find_function(module: ModuleType, module_name: str, name: str) -> Callable[[], Any]:
+def _find_function(module: ModuleType, module_name: str, name: str) -> Callable[..., Any]:
     function = getattr(module, name, None)
     if callable(function):
         return function
