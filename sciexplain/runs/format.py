@@ -198,7 +198,7 @@ class RunWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, SciExplainError) and not self.written and not self.failed:
+        if isinstance(error, SciExplainError) and not self.written:
             _remove(self.path)  # a wrong question; asking again should not need --overwrite
             return
         if self._rows:

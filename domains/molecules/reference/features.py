@@ -120,8 +120,8 @@ class Geometry:
         data = require("torch_geometric.data", extra="molecules").Data
         if molecule.positions is None:
             raise InputError(
-                f"{_title(molecule)} has no positions, which this model needs; read a file with a geometry, or make one "
-                "with molecules.embed"
+                f"{_title(molecule)} has no positions, which this model needs; read a file with a geometry, or "
+                "make one with molecules.embed"
             )
         if molecule.charge not in self.charges:
             seen = ", ".join(f"{charge:+d}" for charge in self.charges)

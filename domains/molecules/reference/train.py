@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -131,7 +132,9 @@ def train(
         passes = _optimize(network, prepared, scale, classes, epochs, patience, lr, batch_size, report)
     scale.fold_into(network)
     network.eval().requires_grad_(False)
-    network.featurizer, network.unit, network.tasks = prepared.featurizer, _common(data.units), data.tasks
+    carried = {"featurizer": prepared.featurizer, "unit": _common(data.units), "tasks": data.tasks}
+    for name, value in carried.items():
+        setattr(network, name, value)
     truth = prepared.targets[prepared.test]
     mean = np.broadcast_to(np.nanmean(prepared.targets[prepared.train], 0), truth.shape)
     return Trained(
@@ -257,13 +260,20 @@ class _Scale:
                 if self.mean is not None:
                     layer.bias.add_(torch.as_tensor(self.mean, dtype=layer.bias.dtype))
             for element, values in self.references.items():
-                network.atomref.weight[element] = torch.as_tensor(values)  # type: ignore[index, union-attr]
+                network.get_parameter("atomref.weight")[element] = torch.as_tensor(values)
 
 
 def _least_squares(parts: NDArray[np.float64], column: NDArray[np.float64]) -> NDArray[np.float64]:
     known = ~np.isnan(column)
     found: NDArray[np.float64] = np.linalg.lstsq(parts[known], column[known], rcond=None)[0]
     return found
+
+
+def _output(network: nn.Module, graphs: Packed, chosen: Tensor) -> Tensor:
+    """Of some graphs, from what the network takes of them."""
+    takes = inspect.signature(network.forward).parameters
+    output: Tensor = network(**{name: value for name, value in graphs.batch(chosen).items() if name in takes})
+    return output
 
 
 def _optimize(
@@ -289,7 +299,7 @@ def _optimize(
         network.train()
         total, known = 0.0, 0
         for chosen in train[torch.randperm(len(train))].split(batch_size):
-            loss, count = _loss(network(**prepared.graphs.batch(chosen)), targets[chosen], weight)
+            loss, count = _loss(_output(network, prepared.graphs, chosen), targets[chosen], weight)
             if count:
                 optimizer.zero_grad()
                 (loss / count).backward()
@@ -298,7 +308,7 @@ def _optimize(
                 total, known = total + float(loss.detach()), known + count
         network.eval()
         with torch.no_grad():
-            losses = [_loss(network(**prepared.graphs.batch(c)), targets[c], weight) for c in valid.split(256)]
+            losses = [_loss(_output(network, prepared.graphs, c), targets[c], weight) for c in valid.split(256)]
         counted = sum(count for _, count in losses)
         valid_loss = sum(float(loss) for loss, _ in losses) / counted if counted else float("nan")
         passes.append(Epoch(number, total / max(known, 1), valid_loss))
@@ -332,7 +342,7 @@ def _weight(targets: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _predict(network: nn.Module, graphs: Packed, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
-    outputs = [network(**graphs.batch(part)) for part in torch.as_tensor(chosen).split(256)]
+    outputs = [_output(network, graphs, part) for part in torch.as_tensor(chosen).split(256)]
     return torch.cat(outputs).double().numpy()
 
 
