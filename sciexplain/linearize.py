@@ -164,6 +164,12 @@ class Linearization:
         assert states is not None
         return self._by_place(cut, [u * s for u, s in zip(states, slopes or self._slopes[cut - 1], strict=True)])
 
+    def reaching(self, cut: int, slopes: Sequence[Tensor]) -> Tensor:
+        """:meth:`reaching_input`; where rules cannot be run forwards, with what biases below the cut will take."""
+        if self._from_input is not None:
+            return self.reaching_input(cut, slopes)
+        return self._by_place(cut, [_relevance(c, s) for c, s in zip(self.cuts[cut - 1], slopes, strict=True)])
+
     def flows(self, layer: int) -> tuple[Tensor, Tensor, Tensor] | None:
         """(from, to, relevance), (rows,) each: what travels through layer 1 … depth and gets through to the input.
 

@@ -6,6 +6,10 @@
 >>> m.to_sdf("why.sdf")  # doctest: +SKIP
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from sciexplain.domains.molecules.bodies import Bodies
 from sciexplain.domains.molecules.draw import Drawing, draw
 from sciexplain.domains.molecules.explain import explain
@@ -29,11 +33,25 @@ from sciexplain.domains.molecules.probe import Potential, chemical_potential
 from sciexplain.domains.molecules.read import read, read_one
 from sciexplain.domains.molecules.view3d import view
 
+if TYPE_CHECKING:
+    from sciexplain.domains.molecules.pyg_explainer import LRPExplainer
+
+
+def __getattr__(name: str) -> Any:
+    """``LRPExplainer`` is a class of torch_geometric's, which is imported when it is asked for."""
+    if name != "LRPExplainer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from sciexplain.domains.molecules.pyg_explainer import LRPExplainer
+
+    return LRPExplainer
+
+
 __all__ = [
     "Bodies",
     "Drawing",
     "Fragment",
     "FragmentRelevance",
+    "LRPExplainer",
     "Molecule",
     "MoleculeExplanation",
     "MoleculeExplanations",

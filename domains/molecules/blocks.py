@@ -219,7 +219,7 @@ def _coloured(adjoints: Adjoints, cut: int, generator: torch.Generator) -> Layer
     n = adjoints.atoms
     joined = _joined(adjoints, cut, generator)
     source, to = joined.nonzero(as_tuple=True)
-    colours, one = _colours(joined), adjoints.run(1)
+    colours, one = colours_of(source, to, n), adjoints.run(1)
     width, before = one.widths[cut - 1], 1 if cut == 1 else one.widths[cut - 2]
     matrices = torch.zeros(len(source), before, width, dtype=one.dtype)
     questions = [(c, f) for c in range(int(colours.max()) + 1) for f in range(width)]
@@ -253,11 +253,16 @@ def _joined(adjoints: Adjoints, cut: int, generator: torch.Generator) -> Tensor:
     return torch.cat(rows).T
 
 
-def _colours(joined: Tensor) -> Tensor:
+def colours_of(source: Tensor, to: Tensor, n: int) -> Tensor:
     """(n,): a number for each atom; those with the same number get nothing from the same atom."""
-    conflicts = (joined.T.float() @ joined.float() > 0).numpy()
-    colours = [-1] * len(conflicts)
-    for atom in sorted(range(len(conflicts)), key=lambda a: -int(conflicts[a].sum())):
-        taken = {colours[other] for other in conflicts[atom].nonzero()[0]}
-        colours[atom] = next(c for c in range(len(conflicts) + 1) if c not in taken)
+    sources: list[list[int]] = [[] for _ in range(n)]
+    for i, j in zip(source.tolist(), to.tolist(), strict=True):
+        sources[j].append(i)
+    taken: list[set[int]] = [set() for _ in range(n)]
+    colours = [0] * n
+    for atom in sorted(range(n), key=lambda a: -len(sources[a])):
+        used = set().union(*(taken[i] for i in sources[atom]))
+        colours[atom] = next(c for c in range(n + 1) if c not in used)
+        for i in sources[atom]:
+            taken[i].add(colours[atom])
     return torch.tensor(colours)

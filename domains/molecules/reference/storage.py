@@ -1,4 +1,4 @@
-"""Reference models on disk: ``model.json`` says what it is, ``model.safetensors`` holds the weights. No code in them."""
+"""Reference models on disk: ``model.json`` says what it is, ``model.safetensors`` holds the weights; no code."""
 
 from __future__ import annotations
 

@@ -265,7 +265,7 @@ class _Scale:
 
 def _least_squares(parts: NDArray[np.float64], column: NDArray[np.float64]) -> NDArray[np.float64]:
     known = ~np.isnan(column)
-    found: NDArray[np.float64] = np.linalg.lstsq(parts[known], column[known], rcond=None)[0]
+    found: NDArray[np.float64] = np.linalg.lstsq(parts[known], column[known], rcond=None)[0].astype(np.float64)
     return found
 
 
