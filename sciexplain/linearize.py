@@ -83,8 +83,7 @@ class Linearization:
         """All that one backward pass tells, and, by its own derivative, what comes forward from the input alone."""
         roots = self._run.roots
         cuts = [c for cut in self.cuts for c in cut]
-        direct = [r if r is not None and all(x.direct for x in r.routes) else None for r in self._routes]
-        passing = [x for r in direct if r is not None for x in r.routes]
+        passing = [x for r in self._routes if r is not None for x in r.routes]
         wanted = [*roots.values(), *(c.tensor for c in cuts), *(r.tensor for r in passing)]
         try:
             one = torch.ones_like(objective).requires_grad_()  # so that what flows back is on a graph of its own
@@ -102,7 +101,8 @@ class Linearization:
         values = None if self._from_input is None else iter(self._from_input[len(cuts) :])
         rows = iter([] if values is None else [_summed(v * s) for v, s in zip(values, through, strict=True)])
         self._flows = [
-            None if r is None or values is None else [(x.place, x.to, next(rows)) for x in r.routes] for r in direct
+            None if r is None or values is None else [(x.place, x.to, next(rows)) for x in r.routes]
+            for r in self._routes
         ]
         if not keep:
             self.cuts = tuple(tuple(_detached(c) for c in cut) for cut in self.cuts)
