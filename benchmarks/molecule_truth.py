@@ -33,6 +33,7 @@ from sklearn.metrics import roc_auc_score
 
 import sciexplain as sx
 from sciexplain import datasets
+from sciexplain.datasets.crippen import crippen_contributions
 from sciexplain.datasets.quantum import xtb
 from sciexplain.domains import molecules
 from sciexplain.domains.molecules import families, reference
@@ -49,8 +50,9 @@ OTHERS = ("input_x_gradient", "integrated_gradients", "deeplift")
 Explained = list[tuple[np.ndarray, dict[tuple[int, int], float]]]
 
 
-def by_lrp(family: Any, found: list[Any], composite: Any) -> Explained:
-    return [(a.atoms.double().numpy(), a.bonds) for a in molecules.explain(family, found, 0, composite, batch_size=256)]
+def by_lrp(family: Any, found: list[Any], composite: Any, bonds: bool = False) -> Explained:
+    explanations = molecules.explain(family, found, 0, composite)
+    return [(a.atoms.double().numpy(), a.bonds if bonds else {}) for a in explanations]
 
 
 def by_method(family: Any, found: list[Any], method: str) -> Explained:
@@ -121,36 +123,49 @@ def mutagenicity(data: Any, chosen: np.ndarray, results: Explained) -> dict[str,
     return {"AUROC of bonds": mean(scores)}
 
 
-TASKS: dict[str, tuple[Callable[..., dict[str, float]], tuple[str, ...]]] = {
-    "crippen": (crippen, ("gin", "gcn", "dmpnn")),
-    "benzene": (benzene, ("gin", "gat")),
-    "n_minus_o": (n_minus_o, ("gin", "dmpnn")),
-    "amide": (amide, ("gin", "dmpnn")),
-    "mutagenicity": (mutagenicity, ("gin",)),
+Model = tuple[str, str, dict[str, Any]]
+GIN: Model = ("GIN", "gin", {})
+GIN_FREE: Model = ("GIN without biases", "gin", {"bias": False})
+DMPNN: Model = ("D-MPNN", "dmpnn", {})
+TASKS: dict[str, tuple[Callable[..., dict[str, float]], tuple[Model, ...]]] = {
+    "crippen": (crippen, (GIN_FREE, GIN, DMPNN, ("GCN without biases", "gcn", {"bias": False}))),
+    "benzene": (benzene, (GIN_FREE, GIN)),
+    "n_minus_o": (n_minus_o, (GIN_FREE, DMPNN)),
+    "amide": (amide, (GIN_FREE, DMPNN)),
+    "mutagenicity": (mutagenicity, (GIN_FREE, GIN)),
 }
 
 
-def flat(task: str, epochs: int, most: int, seed: int) -> None:
-    measure, kinds = TASKS[task]
+def loaded(task: str) -> Any:
     data = datasets.load(task)
+    if task != "crippen":
+        return data
+    full = [molecules.with_hydrogens(m) for m in data.molecules]
+    return dataclasses.replace(data, molecules=full, atom_truth=[crippen_contributions(m) for m in full])
+
+
+def flat(task: str, epochs: int, most: int, seed: int) -> None:
+    measure, models = TASKS[task]
+    data = loaded(task)
     chosen = data.test[:most]
     found = [data.molecules[i] for i in chosen]
     print(f"\n### {task}: {len(chosen)} molecules\n\n| model | its test error | method | figure | seconds |")
     print("|---|---|---|---|---|")
-    for kind in kinds:
-        trained = reference.train(data, kind, epochs=epochs, patience=10, batch_size=64, seed=seed)
+    for label, kind, options in models:
+        trained = reference.train(data, kind, epochs=epochs, patience=10, batch_size=64, seed=seed, **options)
         family = families.find(trained.model)
         error = ", ".join(f"{k} {v:.3g}" for k, v in trained.test.items())
         runs: dict[str, Callable[[], Explained]] = {
-            name: lambda f=family, c=composite: by_lrp(f, found, c) for name, composite in COMPOSITES.items()
+            name: lambda f=family, c=composite: by_lrp(f, found, c, task == "mutagenicity")
+            for name, composite in COMPOSITES.items()
         }
         runs |= {name: lambda f=family, n=name: by_method(f, found, n) for name in OTHERS}
         for name, run in runs.items():
             begin = time.perf_counter()
-            figures = measure(data, chosen, run())
+            results = run()
             seconds = time.perf_counter() - begin
-            text = ", ".join(f"{k} {v:.3f}" for k, v in figures.items())
-            print(f"| {kind} | {error} | {name} | {text} | {seconds:.1f} |", flush=True)
+            text = ", ".join(f"{k} {v:.3f}" for k, v in measure(data, chosen, results).items())
+            print(f"| {label} | {error} | {name} | {text} | {seconds:.1f} |", flush=True)
 
 
 def energies(task: str, epochs: int, most: int, seed: int) -> None:

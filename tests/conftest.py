@@ -1,8 +1,10 @@
 """What every test shares."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
+import _peers
 import pytest
 import torch
 from hypothesis import settings
@@ -14,6 +16,11 @@ settings.load_profile("sciexplain")
 # Parallel workers share the cores; their threads would wait for each other.
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
+
+# chemprop and SchNetPack import Lightning's metrics, and these torchvision, whose operators may be missing here; the
+# process that gathers results rebuilds their warnings.
+if find_spec("torchvision") is not None:
+    _peers.torchvision()
 
 _ROOT = Path(__file__).resolve().parent.parent
 
