@@ -42,7 +42,6 @@ from sciexplain.errors import SciExplainError
 
 COMPOSITES = {
     "LRP-ε": None,
-    "LRP-ε, z⁺ elsewhere": "epsilon_plus",
     "LRP generalised γ = ¼": sx.Composite(default=sx.rules.GeneralizedGamma(0.25)),
     "deep Taylor": "deep_taylor",
 }
