@@ -110,6 +110,8 @@ class Rule:
         """
         # Behind a ReLU no output below zero carries relevance, so its lines vanish.
         shares = [s for s in self.shares() if not (layer.rectified and s.side < 0)]
+        if c.requires_grad:
+            return self._as_linear_map(layer, c, shares)
         if layer.nonnegative_input and len(shares) == 1:
             return self._propagate_mixed(layer, c, shares[0])
         sums = sums_by_sign(layer, exact=any(0 in (s.positive, s.negative) for s in shares))
@@ -157,6 +159,20 @@ class Rule:
         layer.absorb("stabilizer", lambda: c * layer.z - g * layer.forward(layer.x, weight, bias))
         layer.credit(lambda: [Messages(layer.x, g, weight)])
         return layer.transpose(g, weight)
+
+    def _as_linear_map(self, layer: LinearLayer, c: Tensor, shares: list[Share]) -> Tensor:
+        """:meth:`propagate` out of place, so that it can be differentiated by ``c``; see engine.call.slopes_fixed."""
+        sums = sums_by_sign(layer, exact=any(0 in (s.positive, s.negative) for s in shares))
+        z = like(layer.z, sums.positive)
+        p, n = sums.positive, z - sums.positive if sums.negative is None else sums.negative
+        up, down = torch.zeros_like(z), torch.zeros_like(z)
+        for s in shares:
+            sign = s.side or (1 if s.negative == 0 else -1)
+            total = _open_below(sign * (s.positive * p + s.negative * n), self.stabilizer)
+            share = (z.clamp(min=0) if s.side > 0 else z.clamp(max=0) if s.side < 0 else z) / total * (sign * s.weight)
+            up, down = up + s.positive * share, down + s.negative * share
+        c = like(c, z)
+        return to_contributions(layer, [c * down, c * up], exact=sums.exact)
 
     def _book(self, layer: LinearLayer, c: Tensor, to_positive: Tensor, to_negative: Tensor) -> None:
         def lost() -> Tensor:

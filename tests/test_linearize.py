@@ -111,12 +111,13 @@ def test_layers_chain_to_the_relevance_of_explain(name, readout, composite):
     torch.testing.assert_close(layers.pull_to_input(slopes), layers.at(0), rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.parametrize("composite", ["epsilon", "attention", "epsilon_plus", "deep_taylor"])
 @pytest.mark.parametrize("readout", READOUTS)
 @pytest.mark.parametrize("name", CONVOLUTIONS)
-def test_what_travels_is_what_masks_let_through(name, readout):
-    _, _, layers = _linearized(name, readout)
+def test_what_travels_is_what_masks_let_through(name, readout, composite):
+    _, _, layers = _linearized(name, readout, composite)
     total = layers.at(0).sum()
-    for layer in range(1, DEPTH + 1):
+    for layer in range(1, layers.depth + 1):
         torch.testing.assert_close(layers.reaching_input(layer).sum(), total, rtol=1e-9, atol=1e-12)
         masked = _by_masks(layers, layer)
         torch.testing.assert_close(masked.sum(), total, rtol=1e-9, atol=1e-12)

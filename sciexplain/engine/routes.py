@@ -100,6 +100,8 @@ def find(inside: list[Step], spaces: Spaces, before: list[Crossing]) -> Routes |
         if step.space is None or not step.space.known or step.made.moves == "product":
             return None
         if not step.hop and (step.made.moves == "scatter" or any(id(m) in summed for m in makers)):
+            if id(step) not in feeding:
+                return None  # rows share them behind the layer
             summed.add(id(step))  # statistics, and what is made of them
             continue
         end = arrival if id(step) in feeding else step.space.place()
