@@ -162,7 +162,10 @@ def _lay_out(mol: Any) -> None:
     best = -1.0
     for way in ways:
         made = type(mol)(mol)
-        way(made)
+        try:
+            way(made)
+        except (IndexError, RuntimeError, ValueError):  # RDKit's sampled layout fails on some ring systems
+            continue
         if (room := _room(made)) > best:
             best, shape = room, made.GetConformer()
             if room > _CLEAR:

@@ -271,3 +271,11 @@ def test_grid_takes_drawings():
         grid([])
     with pytest.raises(InputError, match="3 captions for 2"):
         grid(drawings, captions=["a", "b", "c"])
+
+
+def test_a_layout_that_rdkit_fails_at_is_passed_over(monkeypatch):
+    from sciexplain.domains.molecules import read_one, skeleton
+
+    monkeypatch.setattr(skeleton, "_CLEAR", float("inf"))  # every way is tried; sampling fails at lone chlorine
+    flat = skeleton.flat(read_one("CC(C)NCC(O)COc1cccc2ccccc12.[Cl]"))
+    assert flat.GetNumConformers() == 1
