@@ -7,7 +7,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := images,molecules,molecules-3d,chemprop,dev
+EXTRAS := images,molecules,molecules-3d,chemprop,genomics,dev
 # Directories are listed too: their time changes when a file is deleted.
 SOURCES := $(shell find sciexplain domains datasets -not -path '*__pycache__*')
 
@@ -27,7 +27,7 @@ lint: $(VENV)/.package
 	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p sciexplain
 
 bench: $(VENV)/.package
-	$(BIN)/pip install --quiet -c constraints.txt figwig memelite numba pyfaidx
+	$(BIN)/pip install --quiet -c constraints.txt figwig numba
 	$(BIN)/pip install --quiet --no-deps -c constraints.txt $(BENCH_PEERS)
 	set -e; for file in benchmarks/[!_]*.py; do $(BIN)/python $$file; done
 
