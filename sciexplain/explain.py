@@ -170,12 +170,11 @@ def _joined(given: Inputs, parts: list[Part], method: str) -> Explanation:
     def cat(tensors: list[Tensor]) -> Tensor:
         return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
 
-    relevance = {
-        name: cat([p.relevance[name] for p in parts])
-        if given.is_batched(name)
-        else torch.stack([p.relevance[name] for p in parts]).sum(0)
-        for name, _ in given.tensors()
-    }
+    def over_parts(name: str, tensors: list[Tensor]) -> Tensor:
+        return cat(tensors) if given.is_batched(name) else torch.stack(tensors).sum(0)
+
+    relevance = {name: over_parts(name, [p.relevance[name] for p in parts]) for name, _ in given.tensors()}
+    multipliers = {name: over_parts(name, [p.multipliers[name] for p in parts]) for name in parts[0].multipliers}
     layers: dict[str, Tensor | tuple[Tensor, ...]] = {}
     for name, slots in parts[0].layers.items():
         joined = tuple(cat([p.layers[name][i] for p in parts]) for i in range(len(slots)))
@@ -199,6 +198,7 @@ def _joined(given: Inputs, parts: list[Part], method: str) -> Explanation:
         unknown=tuple(unknown.values()),
         stepped_over=parts[0].stepped_over,
         convergence_error=None if errors[0] is None else cat([e for e in errors if e is not None]),
+        multipliers=given.rebuild(multipliers) if multipliers else None,
     )
 
 

@@ -46,6 +46,10 @@ class Explanation:
         ``"softmax"``, ``"log_softmax"`` or ``"sigmoid"``, where the model ends in one.
     convergence_error : Tensor, shape (N,), or None
         Score − score of the baseline − Σ relevance, for the methods that promise 0.
+    multipliers : Tensor, or tuple or dict of Tensors, or None
+        What one more unit of an input would have got: relevance over activation in LRP, DeepLIFT's multipliers (their
+        mean over references), the gradient or its mean. None for methods without, and for LRP whose first rule yields
+        relevance itself (z^B, w², flat); tokens have none.
     """
 
     relevance: Tensors
@@ -58,6 +62,7 @@ class Explanation:
     unknown: tuple[UnknownOperation, ...] = ()
     stepped_over: str | None = None
     convergence_error: Tensor | None = None
+    multipliers: Tensors | None = None
 
     def __repr__(self) -> str:
         over = f", {self.stepped_over} stepped over" if self.stepped_over else ""
@@ -92,6 +97,7 @@ class Explanation:
             "score": _pack("score", self.score, tensors),
             "layers": _pack("layers", dict(self.layers), tensors),
             "convergence_error": _pack("convergence_error", self.convergence_error, tensors),
+            "multipliers": _pack("multipliers", self.multipliers, tensors),
             "ledger": None if self.ledger is None else _pack_ledger(self.ledger, tensors),
         }
         save_file(tensors, file)
@@ -142,6 +148,7 @@ def _explanation(document: dict[str, Any], tensors: dict[str, Tensor]) -> Explan
         unknown=tuple(UnknownOperation(*u) for u in document["unknown"]),
         stepped_over=document["stepped_over"],
         convergence_error=_unpack(document.get("convergence_error"), tensors),  # younger than the format
+        multipliers=_unpack(document.get("multipliers"), tensors),
     )
 
 

@@ -105,13 +105,16 @@ def _multiplied(
     engine.find_hidden([explained])
     relevance = {k: torch.zeros(v.shape, dtype=_dtype(v, begin.score), device=v.device) for k, v in inputs.tensors()}
     replayed, count = torch.zeros_like(begin.score), len(references)
+    multipliers = {k: torch.zeros_like(relevance[k]) for k in run.leaves}
     moved = set(run.leaves)  # and integers that became numbers; others, such as edges, stay as they are
     for i, reference in enumerate(references):
         output = run.replayed(reference)
         replayed += start(output, fixed, inputs.batch_size).score / count
-        for name, change in run.changes(begin.objective, reference, keep_graph=i + 1 < count):
+        for name, multiplier, change in run.changes(begin.objective, reference, keep_graph=i + 1 < count):
             relevance[name] += change.to(relevance[name].dtype) / count
             moved.add(name)
+            if name in multipliers:
+                multipliers[name] += multiplier / count
     decisions = engine.all_decisions()
     others = ({k: r[k] for k in moved} for r in references)
     at_reference = _mean_score(model, inputs, others, fixed) if decisions else replayed
@@ -131,6 +134,7 @@ def _multiplied(
         rows=rows,
         unknown=tuple(engine.unknown),
         convergence_error=convergence_error(begin.score - at_reference, relevance, inputs),
+        multipliers=multipliers,
     )
 
 
@@ -173,15 +177,15 @@ class _Pass:
 
     def changes(
         self, objective: Tensor, reference: Mapping[str, Tensor], *, keep_graph: bool
-    ) -> Iterator[tuple[str, Tensor]]:
-        """Multiplier times change of each input that matters, for the reference replayed last."""
+    ) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """Of each input that matters, its multiplier, and that times its change, for the reference replayed last."""
         roots = {**self.leaves, **self.shadows}
         alone = {} if self.leaves else self.integers
         for (name, root), m in zip(
             roots.items(), gradients_to(objective, list(roots.values()), alone, keep_graph=keep_graph), strict=True
         ):
             if m is not None:
-                yield name, m if name in self.shadows else m * (root.detach() - reference[name])
+                yield name, m, m if name in self.shadows else m * (root.detach() - reference[name])
 
 
 def _dtype(value: Tensor, score: Tensor) -> torch.dtype:

@@ -61,10 +61,15 @@ def zeros(like: Tensor, score: Tensor) -> Tensor:
 def gradient(model: Callable[..., Any], inputs: Inputs, target: Target) -> Part:
     r"""Sensitivity, the signed gradient :math:`R_i = ∂f / ∂x_i`. Simonyan et al. 2013."""
     found, begin, output = gradients(model, inputs, target)
-    return Part(found, output, begin.target, begin.score)
+    return Part(found, output, begin.target, begin.score, multipliers=_of_floats(found, inputs))
 
 
 def input_x_gradient(model: Callable[..., Any], inputs: Inputs, target: Target) -> Part:
     r"""Input times gradient, :math:`R_i = x_i \, ∂f / ∂x_i`. Shrikumar et al. 2016."""
     found, begin, output = gradients(model, inputs, target)
-    return Part({k: found[k] * v.detach() for k, v in inputs.tensors()}, output, begin.target, begin.score)
+    relevance = {k: found[k] * v.detach() for k, v in inputs.tensors()}
+    return Part(relevance, output, begin.target, begin.score, multipliers=_of_floats(found, inputs))
+
+
+def _of_floats(found: dict[str, Tensor], inputs: Inputs) -> dict[str, Tensor]:
+    return {k: found[k] for k in floats(inputs)}

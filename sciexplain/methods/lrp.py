@@ -76,10 +76,14 @@ class Propagation:
 
     def relevance(self, objective: Tensor, *, keep_graph: bool = False) -> dict[str, Tensor]:
         """At every tensor of the inputs, of their shapes, in the dtype of ``objective`` for integers."""
+        return self.as_relevance(self.multipliers(objective, keep_graph=keep_graph), objective.dtype)
+
+    def multipliers(self, objective: Tensor, *, keep_graph: bool = False) -> dict[str, Tensor | None]:
+        """What flows back to the roots."""
         roots = self.roots
         integers = {} if self._leaves else self._integers
         gradients = gradients_to(objective, list(roots.values()), integers, keep_graph=keep_graph)
-        return self.as_relevance(dict(zip(roots, gradients, strict=True)), objective.dtype)
+        return dict(zip(roots, gradients, strict=True))
 
     @property
     def roots(self) -> dict[str, Tensor]:
@@ -120,7 +124,7 @@ class Propagation:
         """Relevance for a target, with everything the engine has noted on the way."""
         engine = self.engine
         explained, stepped_over, begin = self.begin(model, target)
-        relevance = self.relevance(begin.objective)
+        found = self.multipliers(begin.objective)
         engine.report_unknown()
         if missing := engine.captures.missing():
             raise InputError(f"layers={missing}: no module of that name gave an output that depends on the input.")
@@ -128,7 +132,7 @@ class Propagation:
             for row in engine.rows:
                 row.close()
         return Part(
-            relevance=relevance,
+            relevance=self.as_relevance(found, begin.objective.dtype),
             output=next(tensors_in(explained), begin.score).detach(),
             target=begin.target,
             score=begin.score,
@@ -136,6 +140,9 @@ class Propagation:
             rows=engine.rows,
             unknown=tuple(engine.unknown),
             stepped_over=stepped_over,
+            multipliers={}
+            if engine.yields_relevance
+            else {k: torch.zeros_like(v) if found[k] is None else found[k] for k, v in self._leaves.items()},
         )
 
 

@@ -109,7 +109,8 @@ def _over_noise(
     result = mean if method == "smoothgrad" else {k: s / samples for k, s in squares.items()}
     begin = variants.begin
     relevance = {k: result[k] if k in result else zeros(v, begin.score) for k, v in inputs.tensors()}
-    return Part(relevance, variants.output, begin.target, begin.score)
+    multipliers = {} if method == "vargrad" else {k: relevance[k] for k in floats(inputs)}
+    return Part(relevance, variants.output, begin.target, begin.score, multipliers=multipliers)
 
 
 def _range(values: Tensor) -> Tensor:

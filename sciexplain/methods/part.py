@@ -27,6 +27,7 @@ class Part:
     unknown: tuple[UnknownOperation, ...] = ()
     stepped_over: str | None = None
     convergence_error: Tensor | None = None
+    multipliers: dict[str, Tensor] = field(default_factory=dict)
 
 
 def convergence_error(difference: Tensor, relevance: Mapping[str, Tensor], inputs: Inputs) -> Tensor | None:

@@ -58,9 +58,8 @@ def integrated_gradients(
         for k, total in mean.items():
             total += (_column(weights[block.start : block.stop] / 2, total) * found[k]).sum(0)
     relevance = {k: (v - starts[k]) * mean[k] for k, v in ends.items()}
-    return _path_part(
-        variants, relevance, variants.scores(1, lambda _: {k: s[None].clone() for k, s in starts.items()})
-    )
+    at_baseline = variants.scores(1, lambda _: {k: s[None].clone() for k, s in starts.items()})
+    return _path_part(variants, relevance, at_baseline, mean)
 
 
 def expected_gradients(
@@ -114,21 +113,24 @@ def expected_gradients(
         rows = slice(block.start, block.stop)
         return {k: torch.lerp(reference(k, drawn[rows]), v, _column(alphas[rows].numpy(), v)) for k, v in ends.items()}
 
-    relevance = {k: torch.zeros_like(v) for k, v in ends.items()}
+    relevance, mean = ({k: torch.zeros_like(v) for k, v in ends.items()} for _ in range(2))
     for block, (_, found) in variants.gradients(samples, points):
         for k, total in relevance.items():
             total += ((ends[k] - reference(k, drawn[block.start : block.stop])) * found[k]).sum(0) / samples
+            mean[k] += found[k].sum(0) / samples
     used, turns = drawn.unique(return_counts=True)
     scores = variants.scores(len(used), lambda b: {k: reference(k, used[b.start : b.stop]).clone() for k in ends})
     weights = turns.to(scores) / samples
-    return _path_part(variants, relevance, weights[None] @ scores)
+    return _path_part(variants, relevance, weights[None] @ scores, mean)
 
 
-def _path_part(variants: Variants, relevance: dict[str, Tensor], baseline_score: Tensor) -> Part:
+def _path_part(
+    variants: Variants, relevance: dict[str, Tensor], baseline_score: Tensor, mean: dict[str, Tensor]
+) -> Part:
     begin = variants.begin
     relevance = {k: relevance[k] if k in relevance else zeros(v, begin.score) for k, v in variants.inputs.tensors()}
     error = convergence_error(begin.score - baseline_score[0], relevance, variants.inputs)
-    return Part(relevance, variants.output, begin.target, begin.score, convergence_error=error)
+    return Part(relevance, variants.output, begin.target, begin.score, convergence_error=error, multipliers=mean)
 
 
 def _column(numbers: np.ndarray, like: Tensor) -> Tensor:
