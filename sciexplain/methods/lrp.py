@@ -142,7 +142,7 @@ class Propagation:
             stepped_over=stepped_over,
             multipliers={}
             if engine.yields_relevance
-            else {k: torch.zeros_like(v) if found[k] is None else found[k] for k, v in self._leaves.items()},
+            else {k: torch.zeros_like(v) if (c := found[k]) is None else c for k, v in self._leaves.items()},
         )
 
 

@@ -1,0 +1,1 @@
+"""DNA, RNA and proteins: from a prediction to nucleotides, binding sites, motifs and genes."""
