@@ -158,4 +158,4 @@ def reverse_complement_of(sequence: str, alphabet: str | Alphabet = DNA) -> str:
     for letter, options in alphabet.ambiguous.items():
         pairs[letter] = sets[frozenset(pairs[o] for o in options)] if options else letter
     pairs |= {a.lower(): b.lower() for a, b in pairs.items()}
-    return sequence.translate(str.maketrans(pairs))[::-1]
+    return sequence.translate({ord(a): b for a, b in pairs.items()})[::-1]

@@ -59,7 +59,8 @@ def counts(head: Head = 1, task: int = 0) -> Callable[[Any], Tensor]:
     """
 
     def count(output: Any) -> Tensor:
-        return _chosen(output, head, task).flatten(1).sum(1)
+        chosen = _chosen(output, head, task)
+        return chosen if chosen.ndim == 1 else chosen.flatten(1).sum(1)
 
     return count
 
@@ -67,8 +68,11 @@ def counts(head: Head = 1, task: int = 0) -> Callable[[Any], Tensor]:
 def _chosen(output: Any, head: Head, task: int | None) -> Tensor:
     if not isinstance(output, Tensor):
         try:
-            output = output[head] if isinstance(output, Mapping | tuple | list) else getattr(output, str(head))
-        except (KeyError, IndexError, AttributeError):
+            if isinstance(head, str) and not isinstance(output, Mapping):
+                output = getattr(output, head)
+            else:
+                output = output[head]
+        except (KeyError, IndexError, TypeError, AttributeError):
             heads = list(output) if isinstance(output, Mapping) else f"{len(output)} outputs"
             raise TargetError(f"head={head!r}: the model has {heads}.") from None
     if not isinstance(output, Tensor):
