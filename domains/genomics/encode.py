@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -151,11 +152,16 @@ def reverse_complement_of(sequence: str, alphabet: str | Alphabet = DNA) -> str:
     >>> reverse_complement_of("aacGN")
     'NCgtt'
     """
-    alphabet = alphabet_of(alphabet)
+    return sequence.translate(_complements(alphabet_of(alphabet)))[::-1]
+
+
+@cache
+def _complements(alphabet: Alphabet) -> dict[int, str]:
+    """From a letter's code to its complement, for texts of either case."""
     pairs = {a: alphabet.letters[b] for a, b in zip(alphabet.letters, alphabet.complement_order, strict=True)}
     pairs |= {"U": "A"} if alphabet.name == "DNA" else {"T": "A"}
     sets = {frozenset(options): letter for letter, options in alphabet.ambiguous.items() if options}
     for letter, options in alphabet.ambiguous.items():
         pairs[letter] = sets[frozenset(pairs[o] for o in options)] if options else letter
     pairs |= {a.lower(): b.lower() for a, b in pairs.items()}
-    return sequence.translate({ord(a): b for a, b in pairs.items()})[::-1]
+    return {ord(a): b for a, b in pairs.items()}

@@ -159,7 +159,7 @@ def variant_effects(
             try:
                 batch.append((variant, *_windows(variant, source, length)))
             except SciExplainError as error:
-                fail(_name(variant), error)
+                fail(str(variant), error)
                 continue
             if len(batch) == batch_size:
                 effects += _effects(model, batch, target, method, strand, layout, options)
@@ -178,38 +178,21 @@ def variant_effects(
     return VariantEffects(tuple(effects), tuple(failures))
 
 
-def _name(variant: Variant) -> str:
-    return f"{variant.chrom}:{variant.position + 1} {variant.ref}>{variant.alt}"
-
-
 def _windows(variant: Variant, genome: Genome, length: int) -> tuple[Interval, str, str]:
     """What is shown of the chromosome, and both alleles' sequences."""
-    if variant.chrom not in genome.chroms:
-        genome.fetch(Interval(variant.chrom, 0, 1))  # which says what there is
-    size = genome.chroms[variant.chrom]
-    begin = variant.position - length // 2
-    behind = variant.position + len(variant.ref)
+    size = genome.length_of(variant.chrom)
+    begin, behind = variant.position - length // 2, variant.interval.end
     if behind > size:
-        raise DataError(f"{_name(variant)} lies beyond the end of {variant.chrom}, which has {size} bp")
-    there = genome.fetch(Interval(variant.chrom, variant.position, behind))
+        raise DataError(f"{variant} lies beyond the end of {variant.chrom}, which has {size} bp")
+    there = genome.fetch(variant.interval)
     if there.upper() != variant.ref.upper():
-        swapped = genome.fetch(
-            Interval(variant.chrom, variant.position, min(size, variant.position + len(variant.alt)))
-        )
+        swapped = genome.window(variant.chrom, variant.position, variant.position + len(variant.alt))
         hint = "; it has the alternative allele: are they swapped?" if swapped.upper() == variant.alt.upper() else ""
-        raise DataError(f"{_name(variant)}: the genome has {there.upper()} there, not {variant.ref}{hint}")
-    left = _stretch(genome, variant.chrom, begin, variant.position)
-    right = _stretch(genome, variant.chrom, behind, behind + length)
+        raise DataError(f"{variant}: the genome has {there.upper()} there, not {variant.ref}{hint}")
+    left = genome.window(variant.chrom, begin, variant.position)
+    right = genome.window(variant.chrom, behind, behind + length)
     shown = [(left + allele + right)[:length] for allele in (there, variant.alt)]
     return Interval(variant.chrom, max(0, begin), min(size, begin + length)), shown[0], shown[1]
-
-
-def _stretch(genome: Genome, chrom: str, start: int, end: int) -> str:
-    """With N beyond the ends of the chromosome."""
-    size = genome.chroms[chrom]
-    first, last = min(max(start, 0), size), min(max(end, 0), size)
-    inside = genome.fetch(Interval(chrom, first, last)) if last > first else ""
-    return "N" * (first - start) + inside + "N" * (end - last)
 
 
 def _effects(
@@ -222,7 +205,7 @@ def _effects(
     options: dict[str, Any],
 ) -> list[VariantEffect]:
     def asked(place: int, target: Any) -> Any:
-        records = [Record(_name(item[0]), item[place]) for item in batch]
+        records = [Record(str(item[0]), item[place]) for item in batch]
         sequences = Sequences.of(records)
         found = layout or layout_of(model, sequences)
         return explain(model, sequences, target, method, strand, layout=found, **options)

@@ -99,9 +99,9 @@ def test_what_fails_is_told_and_the_rest_is_done(files):
         found = variant_effects(NET, path, files / "g.fa", batch_size=1)
     assert [e.variant.id for e in found] == ["a", "g"]
     reasons = dict(found.failures)
-    assert "are they swapped" in reasons["chr1:11 C>G"]
-    assert "the genome has G there, not T" in reasons["chr1:11 T>C"] and "swapped" not in reasons["chr1:11 T>C"]
-    assert "chr7" in reasons["chr7:11 G>A"] and "beyond the end" in reasons["chr1:99 G>A"]
+    assert "are they swapped" in reasons["chr1:11:C>G"]
+    assert "the genome has G there, not T" in reasons["chr1:11:T>C"] and "swapped" not in reasons["chr1:11:T>C"]
+    assert "chr7" in reasons["chr7:11:G>A"] and "beyond the end" in reasons["chr1:99:G>A"]
     assert any("DEL" in reason for reason in reasons.values())
 
 
