@@ -6,9 +6,13 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Literal, overload
 
+from sciexplain.datasets.expression import LabelledExpression
 from sciexplain.datasets.labelled import LabelledImages
 from sciexplain.datasets.molecules import LabelledMolecules
+from sciexplain.datasets.sequences import LabelledSequences
 from sciexplain.errors import DataError
+
+Labelled = LabelledImages | LabelledMolecules | LabelledSequences | LabelledExpression
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,31 @@ REGISTRY: Mapping[str, Entry] = MappingProxyType(
             "load_ibenchmark",
             ("amide",),
         ),
+        "simulated-motif": Entry(
+            "10 000 sequences of 200 bp, made on the spot: is CTCF's motif in it, and where?",
+            "simulate",
+            "load_simulated",
+            ("motif",),
+        ),
+        "simulated-pair": Entry(
+            "the same for two motifs at a spacing, with negatives that have one, or both at another spacing",
+            "simulate",
+            "load_simulated",
+            ("pair",),
+        ),
+        "ctcf-pu1": Entry(
+            "67 849 ChIP-seq peaks of CTCF and PU.1, 100 bp, fetched (C. Ahlmann-Eltze)", "chipseq", "load_chipseq"
+        ),
+        "promoters": Entry(
+            "53 promoters of E. coli and 53 other sequences, 57 bp, fetched (Harley and Reynolds 1987)",
+            "promoters",
+            "load_promoters",
+        ),
+        "leukemia": Entry(
+            "9 020 genes in 48 patients with ALL or AML, and the Hallmark gene sets, fetched (Armstrong et al. 2002)",
+            "leukemia",
+            "load_leukemia",
+        ),
     }
 )
 
@@ -113,8 +142,12 @@ def describe(name: str) -> str:
 @overload
 def load(name: Literal["digits", "mnist"]) -> LabelledImages: ...
 @overload
-def load(name: str) -> LabelledImages | LabelledMolecules: ...
-def load(name: str) -> LabelledImages | LabelledMolecules:
+def load(name: Literal["simulated-motif", "simulated-pair", "ctcf-pu1", "promoters"]) -> LabelledSequences: ...
+@overload
+def load(name: Literal["leukemia"]) -> LabelledExpression: ...
+@overload
+def load(name: str) -> Labelled: ...
+def load(name: str) -> Labelled:
     """Load a data set by name.
 
     Parameters
@@ -135,7 +168,7 @@ def load(name: str) -> LabelledImages | LabelledMolecules:
     """
     entry = _entry(name)
     module = import_module(f"sciexplain.datasets.{entry.module}")
-    data: LabelledImages | LabelledMolecules = getattr(module, entry.function)(*entry.arguments)
+    data: Labelled = getattr(module, entry.function)(*entry.arguments)
     return data
 
 

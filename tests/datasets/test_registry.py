@@ -20,3 +20,15 @@ def test_every_name_is_described():
 def test_every_loader_is_there():
     for entry in registry.REGISTRY.values():
         assert callable(getattr(import_module(f"sciexplain.datasets.{entry.module}"), entry.function))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("simulated-motif", datasets.LabelledSequences),
+        ("drugs", datasets.LabelledMolecules),
+        ("digits", datasets.LabelledImages),
+    ],
+)
+def test_what_is_built_in_loads_under_its_name(name, kind):
+    assert isinstance(datasets.load(name), kind)
