@@ -9,8 +9,8 @@ from sciexplain._optional import require
 from sciexplain.errors import MissingDependencyError
 
 HEAVY = (
-    "Bio ase matplotlib pandas PIL pooch pyarrow rdkit rich safetensors scipy sklearn tifffile "
-    "torch_geometric torchvision typer"
+    "anndata Bio ase gseapy h5py matplotlib memelite modiscolite networkx numba pandas PIL pooch pyarrow pyBigWig "
+    "pyfaidx rdkit rich safetensors scipy sklearn tifffile torch_geometric torchvision typer"
 )
 
 
