@@ -1,1 +1,102 @@
-"""DNA, RNA and proteins: from a prediction to nucleotides, binding sites, motifs and genes."""
+"""DNA, RNA and proteins: from a prediction to nucleotides, binding sites, motifs and genes.
+
+>>> from sciexplain.domains import genomics
+>>> records = list(genomics.read("peaks.bed", genome=genomics.Genome("hg38.fa"), length=1000))  # doctest: +SKIP
+>>> g = genomics.explain(model, records, strand="both")  # doctest: +SKIP
+>>> sites = genomics.call_sites(g, fdr=0.05)  # doctest: +SKIP
+>>> motifs = genomics.discover_motifs(g)  # doctest: +SKIP
+>>> genomics.match_motifs(motifs, "jaspar.meme")  # doctest: +SKIP
+>>> genomics.link_genes(sites, "genes.gff3")  # doctest: +SKIP
+"""
+
+from sciexplain.domains.genomics import expression
+from sciexplain.domains.genomics.alphabet import DNA, PROTEIN, RNA, Alphabet
+from sciexplain.domains.genomics.annotation import Annotation, read_genes
+from sciexplain.domains.genomics.encode import decode, encode, reverse_complement, soft_mask
+from sciexplain.domains.genomics.enrichment import Enrichment, enrich, read_gmt
+from sciexplain.domains.genomics.experiments import ablate, insert, marginalize, spacing
+from sciexplain.domains.genomics.explain import explain
+from sciexplain.domains.genomics.explanation import SequenceExplanation, joined
+from sciexplain.domains.genomics.genes import GeneTable, link_genes
+from sciexplain.domains.genomics.genome import Genome
+from sciexplain.domains.genomics.heads import counts, profile
+from sciexplain.domains.genomics.hits import scan_hits
+from sciexplain.domains.genomics.interval import Interval
+from sciexplain.domains.genomics.lengths import length_of
+from sciexplain.domains.genomics.logo import draw_logo
+from sciexplain.domains.genomics.match import match_motifs
+from sciexplain.domains.genomics.meme import read_motifs, write_meme
+from sciexplain.domains.genomics.models import layout_of
+from sciexplain.domains.genomics.modisco_files import read_modisco_results, write_modisco_h5, write_modisco_npz
+from sciexplain.domains.genomics.motif import Motif
+from sciexplain.domains.genomics.motifs import Motifs, discover_motifs
+from sciexplain.domains.genomics.mutagenesis import mutagenesis
+from sciexplain.domains.genomics.page import write_page
+from sciexplain.domains.genomics.read import read
+from sciexplain.domains.genomics.sequences import Record, Sequences
+from sciexplain.domains.genomics.shuffle import shuffle_dinucleotides
+from sciexplain.domains.genomics.sites import Site, Sites, call_sites
+from sciexplain.domains.genomics.tokens import KmerTokenizer, Tokens
+from sciexplain.domains.genomics.tracks import draw_tracks
+from sciexplain.domains.genomics.variants import VariantEffect, VariantEffects, variant_effects
+from sciexplain.domains.genomics.vcf import Variant, read_vcf
+
+__all__ = [
+    "DNA",
+    "PROTEIN",
+    "RNA",
+    "Alphabet",
+    "Annotation",
+    "Enrichment",
+    "GeneTable",
+    "Genome",
+    "Interval",
+    "KmerTokenizer",
+    "Motif",
+    "Motifs",
+    "Record",
+    "SequenceExplanation",
+    "Sequences",
+    "Site",
+    "Sites",
+    "Tokens",
+    "Variant",
+    "VariantEffect",
+    "VariantEffects",
+    "ablate",
+    "call_sites",
+    "counts",
+    "decode",
+    "discover_motifs",
+    "draw_logo",
+    "draw_tracks",
+    "encode",
+    "enrich",
+    "explain",
+    "expression",
+    "insert",
+    "joined",
+    "layout_of",
+    "length_of",
+    "link_genes",
+    "marginalize",
+    "match_motifs",
+    "mutagenesis",
+    "profile",
+    "read",
+    "read_genes",
+    "read_gmt",
+    "read_modisco_results",
+    "read_motifs",
+    "read_vcf",
+    "reverse_complement",
+    "scan_hits",
+    "shuffle_dinucleotides",
+    "soft_mask",
+    "spacing",
+    "variant_effects",
+    "write_meme",
+    "write_modisco_h5",
+    "write_modisco_npz",
+    "write_page",
+]

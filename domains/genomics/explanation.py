@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any
@@ -140,8 +140,8 @@ class SequenceExplanation:
         if self._hypothetical is None:
             raise InputError(
                 f"method={self.method!r} as asked defines no hypothetical contributions: tokens, vargrad, methods "
-                "without multipliers, and composites whose first rule yields relevance itself (z^B, w², flat) have none. "
-                'Use composite="epsilon" or "epsilon_plus", "deepshap", "integrated_gradients" or "mutagenesis".'
+                "without multipliers, and composites whose first rule yields relevance itself (z^B, w², flat) have "
+                'none. Use composite="epsilon" or "epsilon_plus", "deepshap", "integrated_gradients" or "mutagenesis".'
             )
         return self._hypothetical
 
@@ -155,11 +155,29 @@ class SequenceExplanation:
         """Where the score went, for one strand; None unless asked for."""
         return self.explanations[0].ledger if len(self.explanations) == 1 else None
 
-    def to_bigwig(self, path: str | PathLike[str], chrom_sizes: Any) -> None:
-        """Relevance along the genome; see :func:`sciexplain.domains.genomics.write_bigwig`."""
+    def to_bigwig(self, path: str | PathLike[str], chrom_sizes: Mapping[str, int], **options: Any) -> None:
+        """Relevance along the genome; see :func:`~sciexplain.domains.genomics.bigwig.write_bigwig`.
+
+        Parameters
+        ----------
+        chrom_sizes
+            Length of every chromosome in bp, such as ``Genome.chroms``.
+        """
         from sciexplain.domains.genomics.bigwig import write_bigwig
 
-        write_bigwig(path, self, chrom_sizes)
+        write_bigwig(path, self, chrom_sizes, **options)
+
+    def to_bedgraph(self, path: str | PathLike[str], **options: Any) -> None:
+        """The same as text; see :func:`~sciexplain.domains.genomics.bigwig.write_bedgraph`."""
+        from sciexplain.domains.genomics.bigwig import write_bedgraph
+
+        write_bedgraph(path, self, **options)
+
+    def to_parquet(self, path: str | PathLike[str]) -> None:
+        """A row for each nucleotide; see :func:`~sciexplain.domains.genomics.nucleotide_table.write_parquet`."""
+        from sciexplain.domains.genomics.nucleotide_table import write_parquet
+
+        write_parquet(path, self)
 
     def __repr__(self) -> str:
         lines = [f"SequenceExplanation({self.method}, {len(self)} sequences of {self.sequences.length} letters)"]

@@ -5,13 +5,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from sciexplain.cli import explain_molecules, options
+from sciexplain.cli import explain_genomics, explain_molecules, options
 from sciexplain.cli.console import progress, report_run
 from sciexplain.runs import RunWriter, describe_files, describe_model, describe_versions, load_model
 
 # Options with a parser are Any: typer cannot name the types they become.
 app = typer.Typer(no_args_is_help=True, help="Explain a model's decisions on a data set, row by row.")
 app.command("molecules", no_args_is_help=True)(explain_molecules.molecules)
+app.command("genomics", no_args_is_help=True)(explain_genomics.genomics)
 
 
 @app.command("images", no_args_is_help=True)

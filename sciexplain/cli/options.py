@@ -46,4 +46,6 @@ def device(text: str) -> str:
 
 def plain(value: Any) -> Any:
     """An option's value as JSON has it."""
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
     return str(value) if isinstance(value, Path) else value

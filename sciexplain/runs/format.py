@@ -10,6 +10,10 @@
 
 A run over molecules has ``molecules.png`` to open first, and beside it ``molecules.sdf``, ``atoms.parquet``,
 ``bonds.parquet`` and, where asked for, ``walks.parquet`` and ``fragments.parquet``.
+
+A run over sequences has ``motifs.html`` to open first, and beside it ``relevance.bw``, ``nucleotides.parquet``, sites
+(``sites.bed``, ``.gff3``, ``.parquet``), ``motifs.meme``, ``matches.parquet``, instances of motifs (``hits.bed``,
+``.parquet``), genes (``genes.bed``, ``.parquet``), ``gene_sets.parquet``, and TF-MoDISco's input, ``modisco.h5``.
 """
 
 import json
@@ -38,7 +42,14 @@ _FILES = (
     "run.json",
     "molecules.png",
     "molecules.sdf",
+    "motifs.html",
+    "motifs.meme",
+    "relevance.bw",
+    "modisco.h5",
+    *(f"{name}.bed" for name in ("sites", "hits", "genes")),
+    "sites.gff3",
     *(f"{name}.parquet" for name in ("atoms", "bonds", "walks", "fragments")),
+    *(f"{name}.parquet" for name in ("nucleotides", "sites", "matches", "hits", "genes", "gene_sets")),
 )
 
 

@@ -1,0 +1,134 @@
+"""``sciexplain explain genomics``: a user's model on sequences, down to sites, motifs and genes."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from sciexplain.cli import options
+from sciexplain.cli.console import progress, report_run
+from sciexplain.runs import RunWriter, describe_files, describe_model, describe_versions, load_model
+
+
+def genomics(
+    ctx: typer.Context,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER|MODULE:FUNCTION",
+            help="A folder that `train genomics` made, or a function that returns the model.",
+        ),
+    ],
+    data: Annotated[
+        Path, typer.Option(exists=True, help="FASTA, BED or narrowPeak (with --genome), GenBank, CSV or Parquet.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="RUN", help="Folder to make for the results.")],
+    genome: Annotated[
+        list[Path] | None, typer.Option(exists=True, help="FASTA of the genome (bgzip too); several times for several.")
+    ] = None,
+    genes: Annotated[
+        Path | None, typer.Option(exists=True, help="GFF3, GTF or BED of genes, to link sites to.")
+    ] = None,
+    motifs: Annotated[
+        Path | None, typer.Option(exists=True, help="MEME file of known motifs, to name the discovered ones.")
+    ] = None,
+    gene_sets: Annotated[Path | None, typer.Option(exists=True, help="GMT file, to find enriched sets.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="For MODULE:FUNCTION: .safetensors, or a state_dict from torch.save.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="Such as deepshap, deeplift, integrated_gradients, mutagenesis.")] = "lrp",
+    composite: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Preset of LRP rules, such as epsilon_plus.")
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(metavar="shuffled|zero|uniform|N", help="For deeplift, deepshap, integrated_gradients."),
+    ] = None,
+    strand: Annotated[Literal["+", "-", "both"], typer.Option(help="What the model is shown; both: their mean.")] = "+",
+    target: Annotated[
+        Any, typer.Option(parser=options.target, metavar="INT|predicted", help="Output to explain.")
+    ] = "predicted",
+    head: Annotated[
+        Literal["profile", "counts"] | None, typer.Option(help="For models with a profile and a counts head.")
+    ] = None,
+    layout: Annotated[
+        Literal["NCL", "NLC"] | None, typer.Option(help="(N, channels, L) or (N, L, channels), if not found.")
+    ] = None,
+    alphabet: Annotated[Literal["DNA", "RNA", "protein"], typer.Option(help="Of the sequences.")] = "DNA",
+    ambiguous: Annotated[Literal["zero", "average"], typer.Option(help="How N and its kin are encoded.")] = "zero",
+    length: Annotated[int | None, typer.Option(min=1, help="Letters of each sequence, around its centre.")] = None,
+    pad: Annotated[bool, typer.Option("--pad", help="Fill shorter sequences up with N.")] = False,
+    sequence: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column with sequences, if not found.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column with names, if not found.")] = None,
+    fdr: Annotated[float, typer.Option(min=0, max=1, help="False discovery rate of sites, genes and matches.")] = 0.05,
+    distance: Annotated[
+        int, typer.Option(min=0, help="Farthest gene start that a site is linked to, in bp.")
+    ] = 100_000,
+    hits: Annotated[float, typer.Option(min=0, max=1, help="p-value of a motif's instances.")] = 1e-4,
+    min_seqlets: Annotated[int, typer.Option(min=20, help="Instances of a motif to be discovered, at least.")] = 100,
+    batch_size: Annotated[int, typer.Option(min=1, help="Sequences explained at a time.")] = 64,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many sequences.")] = None,
+    pictures: Annotated[int, typer.Option(min=0, help="How many sequences to draw.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of shuffles and samples.")] = 0,
+    device: Annotated[str, typer.Option(parser=options.device, help="Such as cpu or cuda.")] = "cpu",
+    unsafe_pickle: Annotated[
+        bool,
+        typer.Option("--unsafe-pickle", help="Read weights that carry code. They can do anything to this machine."),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in RUN.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Explain what a model says about each sequence: nucleotides, binding sites, motifs and genes.
+
+    RUN holds motifs.html to open first; sites, hits and genes as BED and parquet, motifs.meme, relevance.bw for a
+    genome browser, rows/ (one row per sequence), errors.parquet (sequences that failed, and why), pictures/ and
+    run.json (what was asked). Exit code 0: done; 1: done, some sequences failed; 2: wrong usage.
+    """
+    from sciexplain.cli.genomics_run import Asked, Question, explain_sequences, surfaced
+    from sciexplain.domains.genomics import Genome, counts, profile
+    from sciexplain.domains.genomics import reference as references
+
+    folder = Path(model)
+    network = references.load(folder) if folder.is_dir() else load_model(model, weights, unsafe_pickle=unsafe_pickle)
+    network = network.to(device)
+    heads = {None: target, "profile": profile(task=target), "counts": counts(task=target or 0)}
+    question = Question(
+        network,
+        target=heads[head],
+        method=method,
+        strand=strand,
+        composite=composite,
+        reference=int(reference) if reference is not None and reference.isdecimal() else reference,
+        layout=layout,
+        alphabet=alphabet,
+        ambiguous=ambiguous,
+        seed=seed,
+    )
+    files = [data, *(genome or []), *(f for f in (genes, motifs, gene_sets) if f is not None)]
+    asked = {
+        "command": "explain genomics",
+        "model": describe_model(network, model, weights),
+        "data": describe_files(data, files),
+        "versions": describe_versions(),
+        "options": {key: options.plain(value) for key, value in ctx.params.items()},
+    }
+    source = Genome(genome) if genome else None
+    with RunWriter(out, asked, overwrite=overwrite) as run, progress(quiet=quiet) as bar:
+        task = bar.add_task("explaining", total=limit)
+        found = explain_sequences(
+            question,
+            data,
+            run,
+            genome=source,
+            length=length,
+            pad=pad,
+            sequence=sequence,
+            name=name,
+            batch_size=batch_size,
+            limit=limit,
+            advance=lambda count: bar.advance(task, count),
+        )
+        shown = {"model": model, "data": data, "method": method, "composite": composite or "epsilon", "strand": strand}
+        wanted = Asked(fdr, distance, hits, min_seqlets, genes, motifs, gene_sets, pictures, seed, shown)
+        surfaced(found, run, wanted, genome=source, say=lambda text: bar.update(task, description=text))
+    report_run(run, "sequences")
