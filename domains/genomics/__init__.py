@@ -10,7 +10,7 @@
 """
 
 from sciexplain.domains.genomics import expression
-from sciexplain.domains.genomics.alphabet import DNA, PROTEIN, RNA, Alphabet
+from sciexplain.domains.genomics.alphabet import DNA, PROTEIN, RNA, Alphabet, alphabet_of
 from sciexplain.domains.genomics.annotation import Annotation, read_genes
 from sciexplain.domains.genomics.encode import decode, encode, reverse_complement, soft_mask
 from sciexplain.domains.genomics.enrichment import Enrichment, enrich, read_gmt
@@ -64,6 +64,7 @@ __all__ = [
     "VariantEffect",
     "VariantEffects",
     "ablate",
+    "alphabet_of",
     "call_sites",
     "counts",
     "decode",

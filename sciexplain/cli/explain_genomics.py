@@ -60,7 +60,10 @@ def genomics(
     pad: Annotated[bool, typer.Option("--pad", help="Fill shorter sequences up with N.")] = False,
     sequence: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column with sequences, if not found.")] = None,
     name: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column with names, if not found.")] = None,
-    fdr: Annotated[float, typer.Option(min=0, max=1, help="False discovery rate of sites, genes and matches.")] = 0.05,
+    fdr: Annotated[float, typer.Option(min=0, max=1, help="False discovery rate of sites.")] = 0.05,
+    sign: Annotated[
+        Literal["positive", "negative", "both"], typer.Option(help="Sites that speak for the target, or against it.")
+    ] = "positive",
     distance: Annotated[
         int, typer.Option(min=0, help="Farthest gene start that a site is linked to, in bp.")
     ] = 100_000,
@@ -129,6 +132,6 @@ def genomics(
             advance=lambda count: bar.advance(task, count),
         )
         shown = {"model": model, "data": data, "method": method, "composite": composite or "epsilon", "strand": strand}
-        wanted = Asked(fdr, distance, hits, min_seqlets, genes, motifs, gene_sets, pictures, seed, shown)
+        wanted = Asked(fdr, sign, distance, hits, min_seqlets, genes, motifs, gene_sets, pictures, seed, shown)
         surfaced(found, run, wanted, genome=source, say=lambda text: bar.update(task, description=text))
     report_run(run, "sequences")

@@ -109,7 +109,7 @@ def explain_sequences(
     """
     length = length or _own_length(question.model)
     attempts = islice(_read(data, question, genome, length, pad, sequence, name), limit)
-    records = _of_one_length(attempts, run, advance)
+    records = _usable(attempts, genomics.alphabet_of(question.alphabet).unknown, run, advance)
     unknown: Counter[tuple[str, str]] = Counter()
     parts: list[SequenceExplanation] = []
     while batch := list(islice(records, batch_size)):
@@ -163,23 +163,22 @@ def _read(
     yield from failures
 
 
-def _of_one_length(
-    attempts: Iterator[Record | Failure], run: RunWriter, advance: Callable[[int], object]
+def _usable(
+    attempts: Iterator[Record | Failure], unknown: str, run: RunWriter, advance: Callable[[int], object]
 ) -> Iterator[Record]:
-    """Records as long as the first; the others are recorded."""
+    """Records as long as the first, of more than unknown letters; the others are recorded."""
     length = None
     for attempt in attempts:
         if isinstance(attempt, Record):
             length = length or len(attempt)
-            if len(attempt) == length:
+            if len(attempt) != length:
+                reason = f"has {len(attempt)} letters, the first {length}; give --length to bring all to one length"
+            elif set(attempt.sequence.upper()) <= {unknown}:
+                reason = f"has no letters but {unknown}"
+            else:
                 yield attempt
                 continue
-            attempt = Failure(
-                attempt.name,
-                attempt.name,
-                f"has {len(attempt)} letters, the first sequence {length}; give --length to bring all to one length",
-                "read",
-            )
+            attempt = Failure(attempt.name, str(attempt.interval or attempt.name), reason, "read")
         run.fail(attempt)
         advance(1)
 
@@ -237,7 +236,9 @@ class Asked:
     Attributes
     ----------
     fdr
-        Of sites, of genes, of matches and of gene sets.
+        Of sites; genes and gene sets are counted at it.
+    sign
+        Of sites, as :func:`~sciexplain.domains.genomics.call_sites` takes it.
     distance
         From a site to the nearest start of a gene, at most, in bp.
     hits
@@ -255,6 +256,7 @@ class Asked:
     """
 
     fdr: float
+    sign: Any
     distance: int
     hits: float
     min_seqlets: int
@@ -288,7 +290,7 @@ def surfaced(
         steps.do("relevance along the genome", lambda: found.to_bigwig(folder / "relevance.bw", genome.chroms))
     if found.has_hypothetical and len(found.sequences.alphabet) == 4:
         steps.do("files for TF-MoDISco", lambda: genomics.write_modisco_h5(folder / "modisco.h5", found))
-    sites = steps.do("sites", lambda: genomics.call_sites(found, asked.fdr, seed=asked.seed))
+    sites = steps.do("sites", lambda: genomics.call_sites(found, asked.fdr, sign=asked.sign, seed=asked.seed))
     if sites is not None:
         _write_sites(folder, sites, genome)
     motifs = steps.do(

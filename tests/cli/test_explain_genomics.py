@@ -27,7 +27,8 @@ class Gata(nn.Module):
         self.out.bias.data.zero_()
 
     def forward(self, x):
-        return self.out(torch.relu(torch.cat([self.conv(x)[:, :, : x.shape[2] - 7], self.rest(x)[:, :, : x.shape[2] - 7]], 1)).sum(2))
+        found = torch.cat([self.conv(x), self.rest(x)[:, :, : x.shape[2] - 7]], 1)
+        return self.out(torch.relu(found).sum(2))
 
 def make():
     torch.manual_seed(0)
@@ -153,7 +154,7 @@ def test_from_peaks_to_pathways(everything):
 def test_without_genome_genes_and_motifs(folder, sciexplain):
     folder, _ = folder
     (folder / "some.fa").write_text(
-        ">a\nACGTACGTAGATAAGGACGT\n>b\nACGTACGT\n>c\nACGTACGTACGTMKLVACGT\n>d\nTTTTACGTAGATAAGGACGA\n"
+        ">a\nACGTACGTAGATAAGGACGT\n>b\nACGTACGT\n>c\nACGTACGTACGTMKLVACGT\n>d\nTTTTACGTAGATAAGGACGA\n>e\nNNNNNNNNNNnnnnnnnnnn\n"
     )
     result = sciexplain(*ARGUMENTS[:-1], "some.fa", "--out", "run", "--pictures", "1", "--quiet")
     assert result.exit_code == 1, result.output
@@ -161,6 +162,7 @@ def test_without_genome_genes_and_motifs(folder, sciexplain):
     assert [row["id"] for row in run.rows.to_table().to_pylist()] == ["a", "d"]
     reasons = {r["input"] if ":" not in r["id"] else r["id"]: r["reason"] for r in run.errors.to_pylist()}
     assert any("8 letters" in r for r in reasons.values()) and any("no letter of DNA" in r for r in reasons.values())
+    assert reasons["e"] == "has no letters but N"
     assert not (folder / "run" / "relevance.bw").exists() and (folder / "run" / "motifs.html").exists()
 
 
