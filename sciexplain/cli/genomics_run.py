@@ -293,9 +293,12 @@ def surfaced(
     sites = steps.do("sites", lambda: genomics.call_sites(found, asked.fdr, sign=asked.sign, seed=asked.seed))
     if sites is not None:
         _write_sites(folder, sites, genome)
+    seqlets = sites if sites is not None and len(sites) >= asked.min_seqlets else None  # else TF-MoDISco's own
     motifs = steps.do(
-        "motifs", lambda: genomics.discover_motifs(found, sites or None, min_seqlets=asked.min_seqlets, seed=asked.seed)
+        "motifs", lambda: genomics.discover_motifs(found, seqlets, min_seqlets=asked.min_seqlets, seed=asked.seed)
     )
+    if motifs is not None and seqlets is None:
+        steps.notes.append(f"motifs: from TF-MoDISco's own seqlets, as there are fewer than {asked.min_seqlets} sites")
     matches = hits = genes = sets = None
     if motifs:
         motifs.to_meme(folder / "motifs.meme")
@@ -343,7 +346,7 @@ def surfaced(
             hits=hits,
             sites=sites if genes is not None else None,
             genes=genes,
-            title=f"Motifs of {run.path.name}",
+            title=f"Motifs in {asked.run['data']}",
             notes=steps.notes,
             run=asked.run,
             failed=[(failure.id, failure.reason) for failure in run.failures],
@@ -359,7 +362,7 @@ def surfaced(
             "genes": None if genes is None else len(genes),
             "genes_at_fdr": None if genes is None else sum(row.q <= asked.fdr for row in genes),
             "gene_sets_at_fdr": None if sets is None else sum(row.q <= asked.fdr for row in sets),
-            "notes": steps.notes,
+            "notes": steps.notes + list(motifs.notes if motifs is not None else ()),
         },
     )
 
