@@ -9,10 +9,11 @@ from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 
+from sciexplain._files import PathName
 from sciexplain.domains.genomics.gene import Gene, Transcript, joined
 from sciexplain.domains.genomics.gff import read_gff
 from sciexplain.domains.genomics.interval import Interval
-from sciexplain.domains.genomics.lines import OnError, PathName, report, suffix_of, whole_number
+from sciexplain.domains.genomics.lines import OnError, report, suffix_of, whole_number
 from sciexplain.domains.genomics.regions import bed_rows, interval_and_name
 from sciexplain.errors import DataError, InputError
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciexplain._files import PathName, written
 from sciexplain._optional import require
-from sciexplain.domains.genomics.feature_files import PathName, check_size, write_lines, written
+from sciexplain.domains.genomics.feature_files import check_size, write_lines
 from sciexplain.domains.genomics.interval import Interval
 from sciexplain.errors import DataError, InputError, SciExplainError
 

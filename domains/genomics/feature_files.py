@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from secrets import token_hex
 from typing import TextIO
 from urllib.parse import quote
 
 import numpy as np
 
+from sciexplain._files import PathName, written
 from sciexplain.domains.colormap import relevance_colours
 from sciexplain.domains.genomics.interval import Interval
 from sciexplain.errors import DataError, InputError
-
-PathName = str | os.PathLike[str]
 
 # What GFF3 lets stand as it is; everything else is percent-encoded.
 _SEQID_LETTERS = "!$^*+?|:"
@@ -46,28 +43,6 @@ class Feature:
     score: float = 0.0
     type: str = "sequence_feature"
     attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
-
-
-def written(path: PathName, write: Callable[[Path], None]) -> Path:
-    """Write beside the file and move it into place: whoever reads meanwhile finds the old one or the new one.
-
-    Raises
-    ------
-    DataError
-        The folder does not exist, or the file cannot be written.
-    """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise DataError(f"{path}: the folder {path.parent} does not exist; make it first")
-    unfinished = path.with_name(f".{token_hex(8)}{path.suffix}")
-    try:
-        write(unfinished)
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
 
 
 def write_lines(path: PathName, lines: Iterable[str]) -> Path:

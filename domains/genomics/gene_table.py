@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciexplain._files import PathName, written
 from sciexplain._optional import require
-from sciexplain.domains.genomics.feature_files import Feature, write_bed, written
+from sciexplain.domains.genomics.feature_files import Feature, write_bed
 from sciexplain.domains.genomics.gene import Gene
 from sciexplain.domains.genomics.gene_relation import Relation
 from sciexplain.domains.genomics.interval import Interval, Strand
-from sciexplain.domains.genomics.lines import PathName
 
 
 @dataclass(frozen=True)

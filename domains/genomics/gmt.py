@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sciexplain.domains.genomics.lines import OnError, PathName, numbered_lines, report
+from sciexplain._files import PathName
+from sciexplain.domains.genomics.lines import OnError, numbered_lines, report
 from sciexplain.errors import DataError
 
 # Enrichr writes a membership's weight behind the gene.

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from sciexplain.domains.genomics.models import Layout, Model, arranged, as_it_predicts, like_model
+from sciexplain._evaluation import evaluation_mode
+from sciexplain.domains.genomics.models import Layout, Model, arranged, like_model
 from sciexplain.errors import InputError
 
 ANY = 1_000
@@ -58,7 +59,7 @@ def _expects(model: Model, length: int, channels: int, layout: Layout | None) ->
     """0 where the model takes this length; otherwise by how much its dense layer is given too many, None if unknown."""
     inputs: Any = arranged(like_model(model, torch.zeros(2, channels, length)), layout or "NCL")
     try:
-        with torch.no_grad(), as_it_predicts(model):
+        with torch.no_grad(), evaluation_mode(model):
             model(inputs)
     except (RuntimeError, ValueError, IndexError) as error:
         found = re.search(r"\(\d+x(\d+) and (\d+)x\d+\)", str(error))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import gzip
-import os
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, cast
 
+from sciexplain._files import PathName
 from sciexplain.domains.genomics.interval import Strand
 from sciexplain.errors import DataError, SciExplainError
 
-PathName = str | os.PathLike[str]
 OnError = Callable[[str, SciExplainError], object]
 
 _BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")

@@ -10,8 +10,8 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from sciexplain._files import PathName
 from sciexplain._optional import require
-from sciexplain.domains.genomics.lines import PathName
 from sciexplain.domains.genomics.meme import read_motifs
 from sciexplain.domains.genomics.motif import Motif
 from sciexplain.domains.genomics.statistics import benjamini_hochberg

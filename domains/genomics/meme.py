@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sciexplain._files import PathName
 from sciexplain.domains.genomics.feature_files import one_line, write_lines
-from sciexplain.domains.genomics.lines import OnError, PathName, numbered_lines, report
+from sciexplain.domains.genomics.lines import OnError, numbered_lines, report
 from sciexplain.domains.genomics.motif import Motif
 from sciexplain.errors import DataError, InputError
 

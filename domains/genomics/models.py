@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
+from sciexplain._evaluation import evaluation_mode
 from sciexplain.domains.genomics.sequences import Sequences
 from sciexplain.errors import InputError
 from sciexplain.targets import explained_output
@@ -51,7 +51,7 @@ def layout_of(model: Model, sequences: Sequences, layout: Layout | None = None) 
     answers, reasons = {}, {}
     for name in _CHANNELS:
         try:
-            with as_it_predicts(model), torch.no_grad():
+            with evaluation_mode(model), torch.no_grad():
                 answers[name] = model(arranged(one, cast(Layout, name)))
         except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
             reasons[name] = str(error).partition("\n")[0]
@@ -97,16 +97,3 @@ def as_called(model: Model, sequences: Sequences, layout: Layout | None = None) 
     if found == "NCL":
         return model
     return lambda inputs: model(arranged(inputs, found))
-
-
-@contextmanager
-def as_it_predicts(model: Model) -> Iterator[None]:
-    """The model in evaluation mode; what was in training mode is so again afterwards."""
-    training = [m for m in model.modules() if m.training] if isinstance(model, nn.Module) else []
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciexplain._files import PathName, written
 from sciexplain._optional import require
 from sciexplain.domains.genomics.explanation import SequenceExplanation
-from sciexplain.domains.genomics.feature_files import PathName, written
 from sciexplain.domains.genomics.motif import Motif, Seqlet
 from sciexplain.domains.genomics.motifs import Motifs
 from sciexplain.errors import DataError, InputError

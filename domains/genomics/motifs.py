@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sciexplain._files import PathName
 from sciexplain._optional import require
 from sciexplain.domains.genomics.explanation import SequenceExplanation
-from sciexplain.domains.genomics.feature_files import PathName
 from sciexplain.domains.genomics.meme import write_meme
 from sciexplain.domains.genomics.motif import Motif, Seqlet
 from sciexplain.domains.genomics.sites import Sites

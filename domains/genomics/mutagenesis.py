@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sciexplain.domains.genomics.models import Layout, Model, as_called, as_it_predicts, like_model
+from sciexplain._evaluation import evaluation_mode
+from sciexplain.domains.genomics.models import Layout, Model, as_called, like_model
 from sciexplain.domains.genomics.reach.record import Record, Score, record
 from sciexplain.domains.genomics.reach.replay import Replayed, replay
 from sciexplain.domains.genomics.reach.watch import Mixing, Unfollowable
@@ -103,7 +104,7 @@ def mutagenesis(
         raise InputError(f"batch_size={batch_size}; expected a positive number of substitutions.")
     letters = len(given.alphabet)
     inputs = like_model(model, given.inputs).detach()
-    with torch.no_grad(), as_it_predicts(model):
+    with torch.no_grad(), evaluation_mode(model):
         called = as_called(model, given, layout)
         scan = _Scan(called, range(first, last), letters, batch_size, check)
         targets = [_of_row(target, i, len(given)) for i in range(len(given))]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sciexplain._files import PathName, written
 from sciexplain._optional import require
-from sciexplain.domains.genomics.feature_files import PathName, written
 
 if TYPE_CHECKING:
     from sciexplain.domains.genomics.explanation import SequenceExplanation

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from numpy.typing import ArrayLike
 
+from sciexplain._files import PathName, written
 from sciexplain._optional import require
-from sciexplain.domains.genomics.feature_files import PathName, written
 from sciexplain.domains.genomics.logo import Kind, information
 from sciexplain.domains.genomics.logo_svg import letter_shapes, logo_svg
 from sciexplain.domains.genomics.meme import read_motifs

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sciexplain.domains.genomics.models import Model, as_it_predicts
+from sciexplain._evaluation import evaluation_mode
+from sciexplain.domains.genomics.models import Model
 from sciexplain.errors import TargetError
 from sciexplain.targets import start
 
@@ -42,7 +43,7 @@ def predict(
         target = torch.as_tensor(target)
     each = isinstance(target, Tensor) and target.ndim > 0 and len(target) == n
     found = []
-    with torch.no_grad(), as_it_predicts(model):
+    with torch.no_grad(), evaluation_mode(model):
         for begin in range(0, n, size):
             rows = slice(begin, begin + size)
             part = inputs[rows]

@@ -11,12 +11,13 @@ from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 
+from sciexplain._files import PathName
 from sciexplain.domains.genomics.alphabet import Alphabet, alphabet_of
 from sciexplain.domains.genomics.fasta import read_fasta
 from sciexplain.domains.genomics.genbank import read_genbank
 from sciexplain.domains.genomics.genome import FASTA_SUFFIXES, Genome
 from sciexplain.domains.genomics.interval import Interval
-from sciexplain.domains.genomics.lines import OnError, PathName, report, suffix_of
+from sciexplain.domains.genomics.lines import OnError, report, suffix_of
 from sciexplain.domains.genomics.regions import Region, read_bed, window_of
 from sciexplain.domains.genomics.sequences import Record
 from sciexplain.domains.genomics.tables import read_table

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sciexplain._files import PathName
 from sciexplain.domains.genomics.interval import Interval
-from sciexplain.domains.genomics.lines import OnError, PathName, cells_of, report, reported_lines, whole_number
+from sciexplain.domains.genomics.lines import OnError, cells_of, report, reported_lines, whole_number
 from sciexplain.errors import DataError
 
 _LETTERS = re.compile("[ACGTN]+")

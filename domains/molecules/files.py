@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sciexplain._files import PathName, written
 from sciexplain._optional import require
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.skeleton import conformer, flat
 from sciexplain.domains.molecules.values import Bonds, atom_values, bond_values
 from sciexplain.domains.molecules.view3d import Volume, geometry
-from sciexplain.errors import DataError, InputError
-
-PathName = str | os.PathLike[str]
+from sciexplain.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -251,19 +248,3 @@ def _line(text: str) -> str:
 
 def _text(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8", newline="\n")
-
-
-def written(path: PathName, write: Callable[[Path], None]) -> Path:
-    """Write beside the file and move it into place: whoever reads meanwhile finds the old one or the new one."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise DataError(f"{path}: the folder {path.parent} does not exist; make it first")
-    unfinished = path.with_name(f".{token_hex(8)}{path.suffix}")
-    try:
-        write(unfinished)
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
+from sciexplain._evaluation import evaluation_mode
 from sciexplain.domains.molecules.differences import Difference, KeptGraph, PairDifferences
 from sciexplain.domains.molecules.graphs import Family, Graphs
 from sciexplain.domains.molecules.molecule import Molecule
@@ -73,7 +73,7 @@ def force_decomposition(
         return energies(family, batch, {**batch.tensors, **dict.fromkeys(names, moved)}, task)[0]
 
     seen = PairDifferences()
-    with torch.inference_mode(False), torch.enable_grad(), predicting(family.model):
+    with torch.inference_mode(False), torch.enable_grad(), evaluation_mode(family.model):
         leaf = positions.clone().requires_grad_()
         with KeptGraph():
             value = energy(leaf)
@@ -129,19 +129,6 @@ def energies(family: Family, batch: Graphs, tensors: dict[str, Any], task: int |
     if not columns[:, place].isfinite().all():
         raise NonFiniteOutputError(f"{model} returned energies that are not finite")
     return columns[:, place]
-
-
-@contextmanager
-def predicting(model: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode, and back to each module's own."""
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def _position_names(batch: Graphs, molecule: Molecule, model: Any) -> list[str]:

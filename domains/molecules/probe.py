@@ -14,9 +14,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from sciexplain._evaluation import evaluation_mode
 from sciexplain._optional import require
 from sciexplain.domains.molecules.files import write_cube
-from sciexplain.domains.molecules.forces import as_family, energies, placed, predicting
+from sciexplain.domains.molecules.forces import as_family, energies, placed
 from sciexplain.domains.molecules.graphs import Family, Graphs
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.probe_points import NEAREST, Points, distances_to, layout
@@ -185,7 +186,7 @@ def chemical_potential(
     size = batch_size or max(1, min(1024, _PAIRS // (len(molecule) + 1) ** 2))
     reader = _OneWay(family) if mode == "probe" else _TwoWay(family)
     nearest = free[distances[free].argmin()]
-    with predicting(family.model), torch.no_grad():
+    with evaluation_mode(family.model), torch.no_grad():
         alone = reader.energies([placed_molecule], 0, task)[0].double()
         try:
             reader.energies([_with_atoms(placed_molecule, numbers[probe], points[[nearest]])], 1, task)

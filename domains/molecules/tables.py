@@ -9,8 +9,9 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from sciexplain._files import PathName, written
 from sciexplain._optional import require
-from sciexplain.domains.molecules.files import PathName, Record, records, written
+from sciexplain.domains.molecules.files import Record, records
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.values import Bonds
 from sciexplain.errors import InputError

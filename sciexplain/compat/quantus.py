@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .._evaluation import evaluation_mode
 from ..composites import Composite
 from ..explain import explain
-from ._module import evaluation_mode, like_parameters
+from ._module import like_parameters
 
 __all__ = ["explain_func"]
 

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .._evaluation import evaluation_mode
 from ..composites import Composite
 from ..errors import InputError, ModelError, TargetError
 from ..explain import explain as explain_tensors
-from ._module import evaluation_mode, like_parameters
+from ._module import like_parameters
 
 __all__ = ["explain"]
 

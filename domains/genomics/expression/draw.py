@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciexplain._files import PathName, written
 from sciexplain._optional import require
 from sciexplain.domains.colormap import relevance_colours
-from sciexplain.domains.genomics.expression.frames import PathName
 from sciexplain.domains.genomics.expression.subnetwork import Subnetwork
-from sciexplain.domains.genomics.feature_files import written
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

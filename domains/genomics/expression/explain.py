@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import sciexplain as sx
+from sciexplain._evaluation import evaluation_mode
 from sciexplain.domains.genomics.expression.explanation import ExpressionExplanation
 from sciexplain.domains.genomics.expression.gene_network import GeneNetwork
 from sciexplain.domains.genomics.expression.models import Layout, Model, as_called
 from sciexplain.domains.genomics.expression.table import Expression, Labels, OnError
-from sciexplain.domains.genomics.models import as_it_predicts, like_model
+from sciexplain.domains.genomics.models import like_model
 from sciexplain.errors import InputError, TargetError
 
 Target = int | str | Sequence[int | str] | Tensor | Callable[[Any], Tensor] | None
@@ -163,7 +164,7 @@ def explain(
     if composite is not None:
         options["composite"] = composite
     classes = tuple(map(str, getattr(model, "classes", ())))
-    with as_it_predicts(model):
+    with evaluation_mode(model):
         e = sx.explain(
             as_called(model, inputs, links, layout),
             inputs,

@@ -12,11 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sciexplain._files import PathName, written
 from sciexplain._optional import require
-from sciexplain.domains.genomics.expression.frames import PathName
 from sciexplain.domains.genomics.expression.gene_network import GeneNetwork
 from sciexplain.domains.genomics.expression.subnetwork import Subnetwork
-from sciexplain.domains.genomics.feature_files import written
 from sciexplain.errors import InputError
 
 

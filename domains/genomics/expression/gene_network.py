@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciexplain._files import PathName
 from sciexplain._optional import require
-from sciexplain.domains.genomics.expression.frames import PathName, existing, is_frame, shortened
+from sciexplain.domains.genomics.expression.frames import existing, is_frame, shortened
 from sciexplain.domains.genomics.expression.table import Expression
 from sciexplain.errors import DataError, InputError
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from sciexplain._evaluation import evaluation_mode
 from sciexplain.domains.genomics.expression.gene_network import GeneNetwork
-from sciexplain.domains.genomics.models import as_it_predicts
 from sciexplain.errors import InputError, ModelError
 
 Model = Callable[..., Any]
@@ -69,7 +69,7 @@ def _found(model: Model, one: Tensor) -> Layout:
     tried: tuple[Layout, ...] = ("genes", "channel")
     for layout in tried:
         try:
-            with as_it_predicts(model), torch.no_grad():
+            with evaluation_mode(model), torch.no_grad():
                 _arranged(model, layout)(one)
             return layout
         except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciexplain._files import PathName, written
 from sciexplain._optional import require
 from sciexplain.domains.genomics.expression.cross_validation import CrossValidation
 from sciexplain.domains.genomics.expression.explanation import ExpressionExplanation
-from sciexplain.domains.genomics.expression.frames import PathName
 from sciexplain.domains.genomics.expression.train import columns_of
-from sciexplain.domains.genomics.feature_files import written
 from sciexplain.domains.genomics.statistics import benjamini_hochberg, empirical_p
 from sciexplain.errors import InputError
 

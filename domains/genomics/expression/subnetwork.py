@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciexplain._files import PathName, written
 from sciexplain._optional import require
-from sciexplain.domains.genomics.expression.frames import PathName
 from sciexplain.domains.genomics.expression.gene_network import GeneNetwork
-from sciexplain.domains.genomics.feature_files import written
 from sciexplain.errors import InputError
 
 

@@ -94,19 +94,6 @@ def dtype_and_device(model: Any) -> tuple[torch.dtype, torch.device]:
 
 
 @contextmanager
-def predicting(model: Any) -> Iterator[None]:
-    """The model in evaluation mode, and afterwards as it was."""
-    training = [m for m in model.modules() if m.training] if isinstance(model, nn.Module) else []
-    try:
-        for module in training:
-            module.training = False
-        yield
-    finally:
-        for module in training:
-            module.training = True
-
-
-@contextmanager
 def failing_clearly(model: Any, tensors: Mapping[str, Any]) -> Iterator[None]:
     """What a model raises at its inputs, as one line with their shapes."""
     try:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sciexplain._evaluation import evaluation_mode
 from sciexplain._optional import require
 from sciexplain.domains.molecules.families import featurizers
 from sciexplain.domains.molecules.families.base import (
@@ -21,7 +22,6 @@ from sciexplain.domains.molecules.families.base import (
     dtype_and_device,
     failing_clearly,
     one_row_each,
-    predicting,
 )
 from sciexplain.domains.molecules.graphs import Graphs
 from sciexplain.domains.molecules.molecule import Molecule
@@ -121,7 +121,7 @@ class Chemprop(LibraryFamily):
         def call(given: Mapping[str, Any]) -> Tensor:
             own = copy.copy(batch)
             own.V, own.E = given.get("V", tensors["V"]), given.get("E", tensors["E"])
-            with failing_clearly(self.model, {"V": own.V, "E": own.E}), predicting(self.model):
+            with failing_clearly(self.model, {"V": own.V, "E": own.E}), evaluation_mode(self.model):
                 output = self.model(own, atom_descriptors, descriptors)
             return one_row_each(self.model, self._columns(output), len(items))
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sciexplain._evaluation import evaluation_mode
 from sciexplain._optional import require
 from sciexplain.domains.molecules.families import featurizers
 from sciexplain.domains.molecules.families.arguments import EDGES, NODES, TYPES, arguments_of, call_with, keys_read
@@ -24,7 +25,6 @@ from sciexplain.domains.molecules.families.base import (
     listed,
     name_of,
     one_row_each,
-    predicting,
 )
 from sciexplain.domains.molecules.families.integers import as_numbers
 from sciexplain.domains.molecules.graphs import Graphs
@@ -103,7 +103,7 @@ class PyG(LibraryFamily):
             own = copy.copy(batch)
             for key, value in given.items():
                 own[key] = value
-            with failing_clearly(self.model, {k: own[k] for k in places}), predicting(self.model):
+            with failing_clearly(self.model, {k: own[k] for k in places}), evaluation_mode(self.model):
                 output = call_with(self.model, self.arguments, own)
             return one_row_each(self.model, output, len(sizes))
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from sciexplain._evaluation import evaluation_mode
 from sciexplain._optional import require
 from sciexplain.domains.molecules.families.base import (
     LibraryFamily,
@@ -18,7 +19,6 @@ from sciexplain.domains.molecules.families.base import (
     dtype_and_device,
     failing_clearly,
     one_row_each,
-    predicting,
     symbol,
     with_positions,
 )
@@ -128,7 +128,7 @@ class SchNetPack(LibraryFamily):
 
         def call(given: Mapping[str, Any]) -> Tensor:
             own = {**inputs, **given}
-            with failing_clearly(self.model, {keys.Z: own[keys.Z], keys.R: own[keys.R]}), predicting(self.model):
+            with failing_clearly(self.model, {keys.Z: own[keys.Z], keys.R: own[keys.R]}), evaluation_mode(self.model):
                 outputs = self._forward(own, self.model.do_postprocessing)
             columns = [outputs[task] for task in self.tasks]
             output = columns[0] if len(columns) == 1 else torch.stack(columns, 1)

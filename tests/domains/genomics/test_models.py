@@ -7,8 +7,9 @@ import torch
 from rule_tester import randomize
 from torch import nn
 
+from sciexplain._evaluation import evaluation_mode
 from sciexplain.domains.genomics import Sequences, layout_of
-from sciexplain.domains.genomics.models import as_called, as_it_predicts, like_model
+from sciexplain.domains.genomics.models import as_called, like_model
 from sciexplain.errors import InputError
 
 S = Sequences.of(["ACGTTGCAAC", "GGGTTTACAA"])
@@ -53,7 +54,7 @@ def test_training_mode_is_left_as_it_was():
     net = nn.Sequential(nn.BatchNorm1d(4), nn.Dropout())
     net[1].eval()
     before = net[0].running_mean.clone()
-    with as_it_predicts(net):
+    with evaluation_mode(net):
         assert not net[0].training
         net(S.inputs)
     assert net[0].training and not net[1].training and torch.equal(net[0].running_mean, before)
