@@ -21,7 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from sciexplain.domains.genomics.logo import draw_logo
+from sciexplain.domains.genomics.drawing.logo import draw_logo
 
 Draw = Callable[[NDArray[np.float64], Axes], object]
 

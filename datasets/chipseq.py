@@ -6,7 +6,7 @@ import numpy as np
 
 from sciexplain.datasets.fetch import Source, fetch
 from sciexplain.datasets.sequences import LabelledSequences, records_of
-from sciexplain.domains.genomics.fasta import read_fasta
+from sciexplain.domains.genomics.formats.fasta import read_fasta
 from sciexplain.domains.genomics.sequences import Record
 from sciexplain.errors import DataError
 

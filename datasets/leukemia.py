@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sciexplain.datasets.expression import LabelledExpression
 from sciexplain.datasets.fetch import Source, fetch
-from sciexplain.domains.genomics.gmt import read_gmt
+from sciexplain.domains.genomics.formats.gmt import read_gmt
 from sciexplain.errors import DataError
 
 _FOLDER = "https://raw.githubusercontent.com/zqfang/GSEApy/{}/tests/extdata/"

@@ -12,34 +12,34 @@
 from sciexplain.domains.genomics import expression
 from sciexplain.domains.genomics.alphabet import DNA, PROTEIN, RNA, Alphabet, alphabet_of
 from sciexplain.domains.genomics.annotation import Annotation, read_genes
+from sciexplain.domains.genomics.drawing.logo import draw_logo
+from sciexplain.domains.genomics.drawing.page import write_page
+from sciexplain.domains.genomics.drawing.tracks import draw_tracks
 from sciexplain.domains.genomics.encode import decode, encode, reverse_complement, soft_mask
 from sciexplain.domains.genomics.enrichment import Enrichment, enrich, read_gmt
 from sciexplain.domains.genomics.experiments import ablate, insert, marginalize, spacing
 from sciexplain.domains.genomics.explain import explain
 from sciexplain.domains.genomics.explanation import SequenceExplanation, joined
+from sciexplain.domains.genomics.formats.meme import read_motifs, write_meme
+from sciexplain.domains.genomics.formats.modisco_files import read_modisco_results, write_modisco_h5, write_modisco_npz
+from sciexplain.domains.genomics.formats.vcf import Variant, read_vcf
 from sciexplain.domains.genomics.genes import GeneTable, link_genes
 from sciexplain.domains.genomics.genome import Genome
 from sciexplain.domains.genomics.heads import counts, profile
 from sciexplain.domains.genomics.hits import scan_hits
 from sciexplain.domains.genomics.interval import Interval
 from sciexplain.domains.genomics.lengths import length_of
-from sciexplain.domains.genomics.logo import draw_logo
 from sciexplain.domains.genomics.match import match_motifs
-from sciexplain.domains.genomics.meme import read_motifs, write_meme
 from sciexplain.domains.genomics.models import layout_of
-from sciexplain.domains.genomics.modisco_files import read_modisco_results, write_modisco_h5, write_modisco_npz
 from sciexplain.domains.genomics.motif import Motif
 from sciexplain.domains.genomics.motifs import Motifs, discover_motifs
 from sciexplain.domains.genomics.mutagenesis import mutagenesis
-from sciexplain.domains.genomics.page import write_page
 from sciexplain.domains.genomics.read import read
 from sciexplain.domains.genomics.sequences import Record, Sequences
 from sciexplain.domains.genomics.shuffle import shuffle_dinucleotides
 from sciexplain.domains.genomics.sites import Site, Sites, call_sites
 from sciexplain.domains.genomics.tokens import KmerTokenizer, Tokens
-from sciexplain.domains.genomics.tracks import draw_tracks
 from sciexplain.domains.genomics.variants import VariantEffect, VariantEffects, variant_effects
-from sciexplain.domains.genomics.vcf import Variant, read_vcf
 
 __all__ = [
     "DNA",

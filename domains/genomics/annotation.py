@@ -10,11 +10,11 @@ from itertools import accumulate
 from pathlib import Path
 
 from sciexplain._files import PathName
+from sciexplain.domains.genomics.formats.gff import read_gff
+from sciexplain.domains.genomics.formats.lines import OnError, report, suffix_of, whole_number
+from sciexplain.domains.genomics.formats.regions import bed_rows, interval_and_name
 from sciexplain.domains.genomics.gene import Gene, Transcript, joined
-from sciexplain.domains.genomics.gff import read_gff
 from sciexplain.domains.genomics.interval import Interval
-from sciexplain.domains.genomics.lines import OnError, report, suffix_of, whole_number
-from sciexplain.domains.genomics.regions import bed_rows, interval_and_name
 from sciexplain.errors import DataError, InputError
 
 __all__ = ["Annotation", "Gene", "Transcript", "read_genes"]
@@ -92,7 +92,7 @@ def read_genes(
 ) -> Annotation:
     """The genes of a GFF3, GTF or BED file, plain or compressed by gzip or bgzip.
 
-    GFF3 and GTF: rows in any order, see :func:`~sciexplain.domains.genomics.gff.read_gff`. BED: each row is a gene,
+    GFF3 and GTF: rows in any order, see :func:`~.formats.gff.read_gff`. BED: each row is a gene,
     called by its fourth column (or its fifth, where that is no number and the fourth is "."); of twelve columns the
     blocks are the exons of its one transcript, and what of them is thick is translated. Where an id occurs again, as
     those of both pseudoautosomal regions do, ``@chrom:start-end`` is put behind it.

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from sciexplain._files import PathName, written
 from sciexplain._optional import require
+from sciexplain.domains.genomics.formats.gmt import read_gmt
 from sciexplain.domains.genomics.gene_lists import Keyed, gene_sets_of, is_ranking, names_of, ranking_of
 from sciexplain.domains.genomics.gene_table import GeneTable
-from sciexplain.domains.genomics.gmt import read_gmt
 from sciexplain.domains.genomics.gsea import Ranking, enrichment_scores, leading_edge, null_scores, significance
 from sciexplain.domains.genomics.over_representation import contingency, hypergeometric_p, odds_ratios
 from sciexplain.domains.genomics.statistics import benjamini_hochberg, empirical_p

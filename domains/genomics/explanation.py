@@ -156,26 +156,26 @@ class SequenceExplanation:
         return self.explanations[0].ledger if len(self.explanations) == 1 else None
 
     def to_bigwig(self, path: str | PathLike[str], chrom_sizes: Mapping[str, int], **options: Any) -> None:
-        """Relevance along the genome; see :func:`~sciexplain.domains.genomics.bigwig.write_bigwig`.
+        """Relevance along the genome; see :func:`~sciexplain.domains.genomics.formats.bigwig.write_bigwig`.
 
         Parameters
         ----------
         chrom_sizes
             Length of every chromosome in bp, such as ``Genome.chroms``.
         """
-        from sciexplain.domains.genomics.bigwig import write_bigwig
+        from sciexplain.domains.genomics.formats.bigwig import write_bigwig
 
         write_bigwig(path, self, chrom_sizes, **options)
 
     def to_bedgraph(self, path: str | PathLike[str], **options: Any) -> None:
-        """The same as text; see :func:`~sciexplain.domains.genomics.bigwig.write_bedgraph`."""
-        from sciexplain.domains.genomics.bigwig import write_bedgraph
+        """The same as text; see :func:`~sciexplain.domains.genomics.formats.bigwig.write_bedgraph`."""
+        from sciexplain.domains.genomics.formats.bigwig import write_bedgraph
 
         write_bedgraph(path, self, **options)
 
     def to_parquet(self, path: str | PathLike[str]) -> None:
-        """A row for each nucleotide; see :func:`~sciexplain.domains.genomics.nucleotide_table.write_parquet`."""
-        from sciexplain.domains.genomics.nucleotide_table import write_parquet
+        """A row for each nucleotide; see :func:`~.formats.nucleotide_table.write_parquet`."""
+        from sciexplain.domains.genomics.formats.nucleotide_table import write_parquet
 
         write_parquet(path, self)
 

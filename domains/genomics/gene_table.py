@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sciexplain._files import PathName, written
 from sciexplain._optional import require
-from sciexplain.domains.genomics.feature_files import Feature, write_bed
+from sciexplain.domains.genomics.formats.feature_files import Feature, write_bed
 from sciexplain.domains.genomics.gene import Gene
 from sciexplain.domains.genomics.gene_relation import Relation
 from sciexplain.domains.genomics.interval import Interval, Strand

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from sciexplain._files import PathName
 from sciexplain.domains.genomics.annotation import Annotation, Gene, read_genes
+from sciexplain.domains.genomics.formats.lines import OnError
 from sciexplain.domains.genomics.gene import joined
 from sciexplain.domains.genomics.gene_relation import RELATIONS, relation, starts_of, zone_of
 from sciexplain.domains.genomics.gene_table import GeneLink, GeneRow, GeneTable
 from sciexplain.domains.genomics.gene_zones import GeneZones, Integers, Line
 from sciexplain.domains.genomics.interval import Interval
-from sciexplain.domains.genomics.lines import OnError
 from sciexplain.domains.genomics.placement import Placement, relevance_at_random
 from sciexplain.domains.genomics.statistics import benjamini_hochberg
 from sciexplain.errors import DataError, InputError

@@ -13,9 +13,9 @@ from types import TracebackType
 
 from sciexplain._files import PathName
 from sciexplain.domains.genomics.encode import reverse_complement_of
-from sciexplain.domains.genomics.indexed_fasta import IndexedFasta
+from sciexplain.domains.genomics.formats.indexed_fasta import IndexedFasta
+from sciexplain.domains.genomics.formats.lines import suffix_of
 from sciexplain.domains.genomics.interval import Interval, Strand
-from sciexplain.domains.genomics.lines import suffix_of
 from sciexplain.errors import DataError
 
 FASTA_SUFFIXES = (".fa", ".fasta", ".fna", ".fas", ".ffn", ".mfa")

@@ -16,7 +16,7 @@ from torch import Tensor
 from sciexplain._files import PathName
 from sciexplain._optional import require
 from sciexplain.domains.genomics.explanation import SequenceExplanation
-from sciexplain.domains.genomics.feature_files import Feature, write_bed
+from sciexplain.domains.genomics.formats.feature_files import Feature, write_bed
 from sciexplain.domains.genomics.interval import Interval
 from sciexplain.domains.genomics.motif import Motif
 from sciexplain.errors import InputError

@@ -12,7 +12,7 @@ import numpy as np
 
 from sciexplain._files import PathName
 from sciexplain._optional import require
-from sciexplain.domains.genomics.meme import read_motifs
+from sciexplain.domains.genomics.formats.meme import read_motifs
 from sciexplain.domains.genomics.motif import Motif
 from sciexplain.domains.genomics.statistics import benjamini_hochberg
 from sciexplain.errors import InputError
@@ -107,7 +107,7 @@ def match_motifs(
     motifs
         Those that :func:`~sciexplain.domains.genomics.motifs.discover_motifs` found, or others.
     database
-        A file of MEME or JASPAR, see :func:`~sciexplain.domains.genomics.meme.read_motifs`, or motifs. P-values take
+        A file of MEME or JASPAR, see :func:`~.formats.meme.read_motifs`, or motifs. P-values take
         the data base's columns as background: give a whole one.
     top
         Matches for each motif; None: all.

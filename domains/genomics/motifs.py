@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sciexplain._files import PathName
 from sciexplain._optional import require
 from sciexplain.domains.genomics.explanation import SequenceExplanation
-from sciexplain.domains.genomics.meme import write_meme
+from sciexplain.domains.genomics.formats.meme import write_meme
 from sciexplain.domains.genomics.motif import Motif, Seqlet
 from sciexplain.domains.genomics.sites import Sites
 from sciexplain.errors import InputError
@@ -65,7 +65,7 @@ class Motifs(Sequence[Motif]):
         return self.motifs[index]
 
     def to_meme(self, path: PathName) -> Path:
-        """Write MEME's minimal format; see :func:`~sciexplain.domains.genomics.meme.write_meme`."""
+        """Write MEME's minimal format; see :func:`~sciexplain.domains.genomics.formats.meme.write_meme`."""
         return write_meme(path, self.motifs)
 
     def to_pandas(self) -> Any:
@@ -221,7 +221,7 @@ def _seqlets_of(
             max_passing_windows_frac=0.2,
             weak_threshold_for_counting_sign=0.8,
         )
-    except ValueError as error:  # it fits a distribution to relevance of either sign
+    except (ValueError, ZeroDivisionError) as error:  # it fits a distribution to relevance of either sign
         raise InputError(
             f"TF-MoDISco's own search for seqlets fails on this relevance ({error}), as where it is zero but for a few "
             "places or has one sign; give sites=, such as call_sites finds."

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from sciexplain._files import PathName
 from sciexplain.domains.genomics.alphabet import Alphabet, alphabet_of
-from sciexplain.domains.genomics.fasta import read_fasta
-from sciexplain.domains.genomics.genbank import read_genbank
+from sciexplain.domains.genomics.formats.fasta import read_fasta
+from sciexplain.domains.genomics.formats.genbank import read_genbank
+from sciexplain.domains.genomics.formats.lines import OnError, report, suffix_of
+from sciexplain.domains.genomics.formats.regions import Region, read_bed, window_of
+from sciexplain.domains.genomics.formats.tables import read_table
 from sciexplain.domains.genomics.genome import FASTA_SUFFIXES, Genome
 from sciexplain.domains.genomics.interval import Interval
-from sciexplain.domains.genomics.lines import OnError, report, suffix_of
-from sciexplain.domains.genomics.regions import Region, read_bed, window_of
 from sciexplain.domains.genomics.sequences import Record
-from sciexplain.domains.genomics.tables import read_table
 from sciexplain.errors import DataError, InputError
 
 _FASTA = (*FASTA_SUFFIXES, ".faa")
@@ -62,8 +62,8 @@ def read(
         partly off their chromosome by N there. Otherwise these are errors. A window off its chromosome has no
         interval, nor has a padded sequence whose interval would begin below 0.
     sequence, name, labels
-        Columns of a table, see :func:`~sciexplain.domains.genomics.tables.read_table`; ``labels`` also of BED, see
-        :func:`~sciexplain.domains.genomics.regions.read_bed`.
+        Columns of a table, see :func:`~.formats.tables.read_table`; ``labels`` also of BED, see
+        :func:`~sciexplain.domains.genomics.formats.regions.read_bed`.
     on_error
         Called with the place of a bad row, such as ``"peaks.bed:12"``, and the error; reading then goes on. Without it
         the first bad row raises.

@@ -17,7 +17,7 @@ from torch import Tensor
 from sciexplain._files import PathName, written
 from sciexplain._optional import require
 from sciexplain.domains.genomics.explanation import SequenceExplanation
-from sciexplain.domains.genomics.feature_files import Feature, write_bed, write_gff3
+from sciexplain.domains.genomics.formats.feature_files import Feature, write_bed, write_gff3
 from sciexplain.domains.genomics.interval import Interval
 from sciexplain.domains.genomics.shuffled_tracks import root_mean_squares, with_shuffles
 from sciexplain.domains.genomics.statistics import benjamini_hochberg, empirical_p

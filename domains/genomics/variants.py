@@ -11,12 +11,12 @@ from typing import Any
 
 from sciexplain._optional import require
 from sciexplain.domains.genomics.explain import Strand, explain
+from sciexplain.domains.genomics.formats.vcf import Variant, read_vcf
 from sciexplain.domains.genomics.genome import Genome
 from sciexplain.domains.genomics.interval import Interval
 from sciexplain.domains.genomics.lengths import length_of
 from sciexplain.domains.genomics.models import Layout, Model, layout_of
 from sciexplain.domains.genomics.sequences import Record, Sequences
-from sciexplain.domains.genomics.vcf import Variant, read_vcf
 from sciexplain.errors import DataError, SciExplainError
 
 

@@ -38,7 +38,7 @@ def genomics(
     ] = None,
     method: Annotated[str, typer.Option(help="Such as deepshap, deeplift, integrated_gradients, mutagenesis.")] = "lrp",
     composite: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Preset of LRP rules, such as epsilon_plus.")
+        str | None, typer.Option(metavar="NAME", help="Preset of LRP rules; for lrp epsilon_plus, if none.")
     ] = None,
     reference: Annotated[
         str | None,
@@ -94,6 +94,8 @@ def genomics(
     folder = Path(model)
     network = references.load(folder) if folder.is_dir() else load_model(model, weights, unsafe_pickle=unsafe_pickle)
     network = network.to(device)
+    if composite is None and method == "lrp":
+        composite = "epsilon_plus"  # on one-hot letters ε alone is the noisy gradient; see benchmarks/site_truth.py
     heads = {None: target, "profile": profile(task=target), "counts": counts(task=target or 0)}
     question = Question(
         network,
@@ -131,7 +133,7 @@ def genomics(
             limit=limit,
             advance=lambda count: bar.advance(task, count),
         )
-        shown = {"model": model, "data": data, "method": method, "composite": composite or "epsilon", "strand": strand}
+        shown = {"model": model, "data": data, "method": method, "composite": composite, "strand": strand}
         wanted = Asked(fdr, sign, distance, hits, min_seqlets, genes, motifs, gene_sets, pictures, seed, shown)
         surfaced(found, run, wanted, genome=source, say=lambda text: bar.update(task, description=text))
     report_run(run, "sequences")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from sciexplain.domains.genomics.encode import reverse_complement_of
 from sciexplain.domains.genomics.explanation import SequenceExplanation
+from sciexplain.domains.genomics.formats.meme import read_motifs
 from sciexplain.domains.genomics.hits import Hits, scan_hits, tail
 from sciexplain.domains.genomics.interval import Interval
-from sciexplain.domains.genomics.meme import read_motifs
 from sciexplain.domains.genomics.motif import Motif
 from sciexplain.domains.genomics.sequences import Record, Sequences
 from sciexplain.errors import InputError

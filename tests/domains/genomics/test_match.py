@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
+from sciexplain.domains.genomics.formats.meme import read_motifs
 from sciexplain.domains.genomics.match import Matches, match_motifs
-from sciexplain.domains.genomics.meme import read_motifs
 from sciexplain.domains.genomics.motif import Motif
 from sciexplain.errors import InputError
 

@@ -11,7 +11,7 @@ import torch
 
 from sciexplain.domains.genomics.encode import encode, reverse_complement_of
 from sciexplain.domains.genomics.explanation import SequenceExplanation
-from sciexplain.domains.genomics.modisco_files import read_modisco_results, write_modisco_h5, write_modisco_npz
+from sciexplain.domains.genomics.formats.modisco_files import read_modisco_results, write_modisco_h5, write_modisco_npz
 from sciexplain.domains.genomics.motifs import Motifs, discover_motifs
 from sciexplain.domains.genomics.sequences import Sequences
 from sciexplain.domains.genomics.sites import Site, Sites
@@ -166,7 +166,7 @@ def test_what_cannot_be_used_is_refused(planted):
 
 
 def test_tables(motifs, tmp_path):
-    from sciexplain.domains.genomics.meme import read_motifs
+    from sciexplain.domains.genomics.formats.meme import read_motifs
 
     table = motifs.to_pandas()
     assert table["name"].tolist() == [m.name for m in motifs] and (table["information"] > 5).all()

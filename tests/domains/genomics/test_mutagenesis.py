@@ -412,7 +412,11 @@ def test_a_difference_is_found_and_named():
     assert_exact(found, brute_force(alone, x, lambda y, n: y[:, 0]))
 
 
-@pytest.mark.parametrize("target", [None, 2, [0, 2, 1], torch.tensor([1, 1, 0]), lambda y: (y**2).sum(1)], ids=str)
+@pytest.mark.parametrize(
+    "target",
+    [None, 2, [0, 2, 1], torch.tensor([1, 1, 0]), lambda y: (y**2).sum(1)],
+    ids=["predicted", "one", "list", "each", "callable"],
+)
 def test_targets(target):
     model, x = built("basset"), sequences(3)
     model[2].bias.data -= model(x).mean(0).detach()  # so that classes differ

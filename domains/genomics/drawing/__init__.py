@@ -1,0 +1,1 @@
+"""Logos, tracks and the page of motifs."""

@@ -1,0 +1,1 @@
+"""Files of sequences, regions, genes, variants, motifs and relevance: reading and writing."""
