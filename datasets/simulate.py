@@ -113,7 +113,7 @@ def simulate_motifs(
     wanted = {task: tuple(names) for task, names in ({"CTCF": ("CTCF",)} if tasks is None else tasks).items()}
     _check(n, length, matrices, wanted, spacing, strands, decoys, {"positives": positives, "gc": gc, "noise": noise,
            "mutation": mutation})  # fmt: skip
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 1])  # not what the division into parts draws from
     targets = np.zeros((n, len(wanted)), np.float32)
     for column in targets.T:
         column[rng.permutation(n)[: round(positives * n)]] = 1

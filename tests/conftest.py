@@ -25,6 +25,14 @@ if find_spec("torchvision") is not None:
 _ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(autouse=True)
+def threads():
+    """Peers such as modisco set the threads of torch through numba's; the next test has its own again."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def shared_data():
     """Ask for a file of the shared data folder; the test is skipped, naming the file, where it is absent."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,18 +89,18 @@ class Alphabet:
         return [self.letters.index(letter) for letter in self.complement]
 
 
-DNA = Alphabet("DNA", "ACGT", MappingProxyType(_NUCLEOTIDES | {"-": "", ".": ""}), "TGCA", MappingProxyType({"U": "T"}))
+DNA = Alphabet("DNA", "ACGT", _NUCLEOTIDES | {"-": "", ".": ""}, "TGCA", {"U": "T"})
 RNA = Alphabet(
     "RNA",
     "ACGU",
-    MappingProxyType({k: v.replace("T", "U") for k, v in _NUCLEOTIDES.items()} | {"-": "", ".": ""}),
+    {k: v.replace("T", "U") for k, v in _NUCLEOTIDES.items()} | {"-": "", ".": ""},
     "UGCA",
-    MappingProxyType({"T": "U"}),
+    {"T": "U"},
 )
 PROTEIN = Alphabet(
     "protein",
     _AMINO_ACIDS,
-    MappingProxyType({"B": "DN", "Z": "EQ", "J": "IL", "X": _AMINO_ACIDS, "U": "", "O": "", "*": "", "-": "", ".": ""}),
+    {"B": "DN", "Z": "EQ", "J": "IL", "X": _AMINO_ACIDS, "U": "", "O": "", "*": "", "-": "", ".": ""},
 )
 
 _NAMED = {alphabet.name.lower(): alphabet for alphabet in (DNA, RNA, PROTEIN)}

@@ -150,6 +150,29 @@ class SequenceExplanation:
         """Whether :attr:`hypothetical` is defined."""
         return self._hypothetical is not None
 
+    def centred(self) -> SequenceExplanation:
+        """With hypothetical contributions less their mean over the letters of each position.
+
+        What no letter could change is left out: on one-hot sequences a gradient across letters is arbitrary in it
+        (Majdandzic et al. 2023, *Correcting gradient-based interpretations of deep neural networks for genomics*,
+        Genome Biology 24). Relevance no longer adds up to the score.
+
+        Raises
+        ------
+        InputError
+            There are no hypothetical contributions.
+        """
+        hypothetical = self.hypothetical - self.hypothetical.mean(1, keepdim=True)
+        contributions = self.sequences.one_hot.to(hypothetical) * hypothetical
+        again = self.again
+        return replace(
+            self,
+            nucleotides=contributions.sum(1),
+            contributions=contributions,
+            again=None if again is None else lambda sequences: again(sequences).centred(),
+            _hypothetical=hypothetical,
+        )
+
     @property
     def ledger(self) -> sx.Ledger | None:
         """Where the score went, for one strand; None unless asked for."""

@@ -15,6 +15,7 @@ from sciexplain._optional import require
 from sciexplain.domains.genomics.formats.meme import read_motifs
 from sciexplain.domains.genomics.motif import Motif
 from sciexplain.domains.genomics.statistics import benjamini_hochberg
+from sciexplain.domains.genomics.threads import threads_kept
 from sciexplain.errors import InputError
 
 _FEWEST_TARGETS = 50
@@ -147,7 +148,8 @@ def match_motifs(
     tomtom = require("memelite", extra="genomics").tomtom
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "tomtom was given", UserWarning)  # said above
-        p, scores, offsets, overlaps, strands = tomtom([m.ppm.T for m in motifs], [t.ppm.T for t in targets])
+        with threads_kept():
+            p, scores, offsets, overlaps, strands = tomtom([m.ppm.T for m in motifs], [t.ppm.T for t in targets])
     p = np.clip(p, 0, 1)
     matches = []
     for i, motif in enumerate(motifs):

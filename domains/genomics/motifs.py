@@ -18,6 +18,7 @@ from sciexplain.domains.genomics.explanation import SequenceExplanation
 from sciexplain.domains.genomics.formats.meme import write_meme
 from sciexplain.domains.genomics.motif import Motif, Seqlet
 from sciexplain.domains.genomics.sites import Sites
+from sciexplain.domains.genomics.threads import threads_kept
 from sciexplain.errors import InputError
 
 __all__ = ["Motif", "Motifs", "Seqlet", "discover_motifs"]
@@ -211,16 +212,17 @@ def _seqlets_of(
     inner = slice(blank - flank, one_hot.shape[1] - blank + flank)
     relevance = (one_hot[:, inner] * hypothetical[:, inner]).sum(2, dtype=np.float64)
     try:
-        found, threshold = extract.extract_seqlets(
-            attribution_scores=relevance,
-            window_size=width,
-            flank=flank,
-            suppress=width // 2 + flank,
-            target_fdr=fdr,
-            min_passing_windows_frac=0.03,
-            max_passing_windows_frac=0.2,
-            weak_threshold_for_counting_sign=0.8,
-        )
+        with threads_kept():
+            found, threshold = extract.extract_seqlets(
+                attribution_scores=relevance,
+                window_size=width,
+                flank=flank,
+                suppress=width // 2 + flank,
+                target_fdr=fdr,
+                min_passing_windows_frac=0.03,
+                max_passing_windows_frac=0.2,
+                weak_threshold_for_counting_sign=0.8,
+            )
     except (ValueError, ZeroDivisionError) as error:  # it fits a distribution to relevance of either sign
         raise InputError(
             f"TF-MoDISco's own search for seqlets fails on this relevance ({error}), as where it is zero but for a few "
@@ -268,14 +270,15 @@ def _patterns(
     tracks = core.TrackSet(one_hot=one_hot, contrib_scores=one_hot * hypothetical, hypothetical_contribs=hypothetical)
     given = tracks.create_seqlets([core.Seqlet(s.row, s.start + blank, s.end + blank, False) for s in seqlets])
     try:
-        found = modisco.seqlets_to_patterns(
-            given,
-            tracks,
-            track_signs=sign,
-            n_leiden_runs=leiden_runs,
-            trim_to_window_size=30,
-            initial_flank_to_add=_POLISHED,
-        )
+        with threads_kept():
+            found = modisco.seqlets_to_patterns(
+                given,
+                tracks,
+                track_signs=sign,
+                n_leiden_runs=leiden_runs,
+                trim_to_window_size=30,
+                initial_flank_to_add=_POLISHED,
+            )
     except ValueError as error:
         if "empty sequence" not in str(error):
             raise

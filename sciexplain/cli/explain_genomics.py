@@ -38,7 +38,7 @@ def genomics(
     ] = None,
     method: Annotated[str, typer.Option(help="Such as deepshap, deeplift, integrated_gradients, mutagenesis.")] = "lrp",
     composite: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Preset of LRP rules; for lrp epsilon_plus, if none.")
+        str | None, typer.Option(metavar="NAME", help="Preset of LRP rules; for lrp epsilon_alpha2_beta1, if none.")
     ] = None,
     reference: Annotated[
         str | None,
@@ -95,7 +95,9 @@ def genomics(
     network = references.load(folder) if folder.is_dir() else load_model(model, weights, unsafe_pickle=unsafe_pickle)
     network = network.to(device)
     if composite is None and method == "lrp":
-        composite = "epsilon_plus"  # on one-hot letters ε alone is the noisy gradient; see benchmarks/site_truth.py
+        composite = (
+            "epsilon_alpha2_beta1"  # on one-hot letters ε alone is the noisy gradient; see benchmarks/site_truth.py
+        )
     heads = {None: target, "profile": profile(task=target), "counts": counts(task=target or 0)}
     question = Question(
         network,

@@ -295,7 +295,8 @@ def surfaced(
         _write_sites(folder, sites, genome)
     seqlets = sites if sites is not None and len(sites) >= asked.min_seqlets else None  # else TF-MoDISco's own
     motifs = steps.do(
-        "motifs", lambda: genomics.discover_motifs(found, seqlets, min_seqlets=asked.min_seqlets, seed=asked.seed)
+        "motifs",
+        lambda: genomics.discover_motifs(found.centred(), seqlets, min_seqlets=asked.min_seqlets, seed=asked.seed),
     )
     if motifs is not None and seqlets is None:
         steps.notes.append(f"motifs: from TF-MoDISco's own seqlets, as there are fewer than {asked.min_seqlets} sites")

@@ -14,7 +14,7 @@ from sciexplain.cli.main import app
             "simulated-motif",
             None,
             "simulated-motif: 10000 sequences of 200 bp, CTCF, 8000 for training, 1000 for validation and 1000 held "
-            "out (random, seed 0), 5000 true sites and 10013 decoys",
+            "out (random, seed 0), 5000 true sites and 10094 decoys",
         ),
         (
             "promoters",

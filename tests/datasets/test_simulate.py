@@ -199,3 +199,10 @@ def test_named_cases():
 def test_what_cannot_be_simulated(options, message):
     with pytest.raises(InputError, match=message):
         simulate_motifs(**options)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_part_has_both_classes(seed):
+    data = simulate_motifs(400, 60, seed=seed)
+    for part in (data.train, data.valid, data.test):
+        assert 0.3 < data.targets[part].mean() < 0.7

@@ -1,5 +1,8 @@
 """Letters to one-hot and back, against a letter-by-letter reference."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -111,3 +114,10 @@ def test_codes_and_shares_agree():
     assert (DNA.shares[single].argmax(1) == DNA.codes[single]).all() and (DNA.shares[single].sum(1) == 1).all()
     assert not DNA.shares[DNA.codes == 255].any()
     assert np.allclose(DNA.shares[[ord(c) for c in IUPAC]].sum(1), 1)
+
+
+@pytest.mark.parametrize("alphabet", [DNA, RNA, PROTEIN])
+def test_alphabets_are_copied_and_sent_to_other_processes(alphabet):
+    again = pickle.loads(pickle.dumps(alphabet))
+    assert again == copy.deepcopy(alphabet) == alphabet and hash(again) == hash(alphabet)
+    assert (again.codes == alphabet.codes).all()

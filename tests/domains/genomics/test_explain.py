@@ -320,3 +320,14 @@ def test_rna():
 
 def test_shown():
     assert "SequenceExplanation(lrp, 3 sequences of 16 letters)" in repr(explain(NET, Sequences.of(TEXTS), 1))
+
+
+@pytest.mark.parametrize("method", ["lrp", "deepshap", "mutagenesis"])
+def test_centred(method):
+    g = explain(NET, TEXTS, CLASSES, method)
+    c = g.centred()
+    expected = g.hypothetical - g.hypothetical.mean(1, keepdim=True)
+    torch.testing.assert_close(c.hypothetical, expected)
+    torch.testing.assert_close(c.contributions, X * expected)
+    torch.testing.assert_close(c.centred().contributions, c.contributions)
+    torch.testing.assert_close(c.again(g.sequences).contributions, c.contributions)
