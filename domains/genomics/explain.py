@@ -84,7 +84,8 @@ def explain(
         ``"uniform"``, or a tensor. Default: 20 dinucleotide shuffles of each sequence for DeepSHAP, zeros for the
         others. Several references with ``"deeplift"`` are DeepSHAP.
     composite
-        LRP rules, by name or as a :class:`sciexplain.Composite`.
+        LRP rules, by name or as a :class:`sciexplain.Composite`. On one-hot letters the default, ε, is the gradient
+        times the input in a network of ReLUs; ``"epsilon_alpha2_beta1"`` and ``"epsilon_plus"`` find sites better.
     alphabet, ambiguous, extra
         How texts are encoded, as in :meth:`Sequences.of`.
     layout

@@ -178,13 +178,15 @@ class SequenceExplanation:
         """Where the score went, for one strand; None unless asked for."""
         return self.explanations[0].ledger if len(self.explanations) == 1 else None
 
-    def to_bigwig(self, path: str | PathLike[str], chrom_sizes: Mapping[str, int], **options: Any) -> None:
+    def to_bigwig(
+        self, path: str | PathLike[str], chrom_sizes: Mapping[str, int] | None = None, **options: Any
+    ) -> None:
         """Relevance along the genome; see :func:`~sciexplain.domains.genomics.formats.bigwig.write_bigwig`.
 
         Parameters
         ----------
         chrom_sizes
-            Length of every chromosome in bp, such as ``Genome.chroms``.
+            Length of every chromosome in bp, such as ``Genome.chroms``; None: to the last sequence's end.
         """
         from sciexplain.domains.genomics.formats.bigwig import write_bigwig
 

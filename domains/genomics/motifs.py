@@ -93,7 +93,7 @@ def discover_motifs(
     seqlet_width: int = 20,
     flank: int = 5,
     fdr: float = 0.05,
-    min_seqlets: int = 100,
+    min_seqlets: int = 30,
     leiden_runs: int = 2,
     trim: float = 0.3,
 ) -> Motifs:

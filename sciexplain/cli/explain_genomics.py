@@ -68,7 +68,7 @@ def genomics(
         int, typer.Option(min=0, help="Farthest gene start that a site is linked to, in bp.")
     ] = 100_000,
     hits: Annotated[float, typer.Option(min=0, max=1, help="p-value of a motif's instances.")] = 1e-4,
-    min_seqlets: Annotated[int, typer.Option(min=20, help="Instances of a motif to be discovered, at least.")] = 100,
+    min_seqlets: Annotated[int, typer.Option(min=20, help="Sites or seqlets to discover motifs from, at least.")] = 30,
     batch_size: Annotated[int, typer.Option(min=1, help="Sequences explained at a time.")] = 64,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many sequences.")] = None,
     pictures: Annotated[int, typer.Option(min=0, help="How many sequences to draw.")] = 20,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,7 @@ def along_genome(
 def write_bigwig(
     path: PathName,
     explanation: SequenceExplanation,
-    chrom_sizes: Mapping[str, int],
+    chrom_sizes: Mapping[str, int] | None = None,
     *,
     on_error: OnError | None = None,
 ) -> Path:
@@ -92,7 +93,8 @@ def write_bigwig(
         Where sequences overlap, the file has their mean, as :func:`along_genome` says. The format keeps single
         precision.
     chrom_sizes
-        In bp, such as ``Genome(path).chroms``; their order becomes the file's.
+        In bp, such as ``Genome(path).chroms``; their order becomes the file's. None: each chromosome ends with its last
+        sequence; and where no sequence has a place, each is a chromosome by its name.
     on_error
         Called with the name of a sequence that is left out and the reason. None: the first one is raised.
 
@@ -108,6 +110,9 @@ def write_bigwig(
     Kent et al., *BigWig and BigBed*, Bioinformatics 26, 2204 (2010).
     """
     library: Any = require("pyBigWig", extra="genomics")
+    if chrom_sizes is None:
+        explanation = _somewhere(explanation)
+        chrom_sizes = _ends(explanation)
     kept = _fitting(explanation, chrom_sizes, on_error)
     stretches = list(along_genome(kept, chroms=chrom_sizes, on_error=on_error))
     _some(stretches)
@@ -134,13 +139,29 @@ def write_bedgraph(
 ) -> Path:
     """Write the relevance of each base as bedGraph: chrom, start, end, value; equal neighbours share a line.
 
-    Parameters and errors as for :func:`write_bigwig`; without ``chrom_sizes``, chromosomes are sorted by name and their
-    ends are not checked. Values have nine significant digits.
+    Parameters and errors as for :func:`write_bigwig`; without ``chrom_sizes``, chromosomes are sorted by name. Values
+    have nine significant digits.
     """
-    kept = explanation if chrom_sizes is None else _fitting(explanation, chrom_sizes, on_error)
+    kept = _somewhere(explanation) if chrom_sizes is None else _fitting(explanation, chrom_sizes, on_error)
     stretches = list(along_genome(kept, chroms=chrom_sizes or (), on_error=on_error))
     _some(stretches)
     return write_lines(path, (line for stretch in stretches for line in _runs(*stretch)))
+
+
+def _somewhere(explanation: SequenceExplanation) -> SequenceExplanation:
+    """Where no sequence has a place, with the name of each as its chromosome."""
+    sequences = explanation.sequences
+    if any(sequences.intervals):
+        return explanation
+    own = tuple(Interval(name, 0, sequences.length) for name in sequences.names)
+    return replace(explanation, sequences=replace(sequences, intervals=own))
+
+
+def _ends(explanation: SequenceExplanation) -> dict[str, int]:
+    ends: dict[str, int] = {}
+    for interval in filter(None, explanation.sequences.intervals):
+        ends[interval.chrom] = max(interval.end, ends.get(interval.chrom, 0))
+    return dict(sorted(ends.items()))
 
 
 def _placed(

@@ -163,3 +163,20 @@ def test_a_stretch_of_the_human_genome_keeps_its_numbers(tmp_path, shared_data):
     expected = (text == "G").astype(float) - (text == "C")
     expected[:10] = np.nan
     np.testing.assert_array_equal(found, expected)
+
+
+def test_without_sizes_chromosomes_end_with_their_last_sequence(tmp_path):
+    e = explained(("chr2:5-7(-)", [1.0, 2.0]), ("chr2:9-11", [3.0, 4.0]), ("chr10:0-2", [5.0, 6.0]))
+    e.to_bigwig(tmp_path / "x.bw")
+    with pyBigWig.open(str(tmp_path / "x.bw")) as file:
+        assert file.chroms() == {"chr2": 11, "chr10": 2}
+        assert file.values("chr2", 5, 7) == [2.0, 1.0] and file.values("chr10", 0, 2) == [5.0, 6.0]
+
+
+def test_sequences_without_any_place_are_chromosomes_by_name(tmp_path):
+    e = explained((None, [1.0, 2.0]), (None, [3.0, 4.0]))
+    e.to_bigwig(tmp_path / "x.bw")
+    with pyBigWig.open(str(tmp_path / "x.bw")) as file:
+        assert file.chroms() == {"s0": 2, "s1": 2} and file.values("s1", 0, 2) == [3.0, 4.0]
+    e.to_bedgraph(tmp_path / "x.bedgraph")
+    assert (tmp_path / "x.bedgraph").read_text().splitlines()[-1] == "s1\t1\t2\t4"
