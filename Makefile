@@ -27,7 +27,6 @@ lint: $(VENV)/.package
 	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p sciexplain
 
 bench: $(VENV)/.package
-	$(BIN)/pip install --quiet -c constraints.txt figwig numba
 	$(BIN)/pip install --quiet --no-deps -c constraints.txt $(BENCH_PEERS)
 	set -e; for file in benchmarks/[!_]*.py; do $(BIN)/python $$file; done
 
@@ -40,8 +39,8 @@ $(VENV)/.created:
 	touch $@
 
 # Peers to compare with, and libraries of architectures; what they state to require would replace torch.
-PEERS := quantus timm torchvision zennit
-BENCH_PEERS := lxt tangermeme
+PEERS := quantus tangermeme timm torchvision zennit
+BENCH_PEERS := lxt
 $(VENV)/.dependencies: $(VENV)/.created constraints.txt pyproject.toml
 	$(BIN)/pip install --quiet -c constraints.txt '.[$(EXTRAS)]'
 	$(BIN)/pip install --quiet --no-deps -c constraints.txt $(PEERS)

@@ -487,7 +487,7 @@ def test_predictions_that_are_no_numbers_are_an_error():
 
 
 def test_agrees_with_tangermeme():
-    from tangermeme.saturation_mutagenesis import saturation_mutagenesis
+    saturation_mutagenesis = pytest.importorskip("tangermeme.saturation_mutagenesis").saturation_mutagenesis
 
     model, x = built("basset").float(), sequences(2).float()
     theirs = saturation_mutagenesis(model, x, raw_outputs=True, device="cpu", fast=False)
