@@ -64,6 +64,9 @@ def genomics(
     sign: Annotated[
         Literal["positive", "negative", "both"], typer.Option(help="Sites that speak for the target, or against it.")
     ] = "positive",
+    shuffles: Annotated[
+        int | None, typer.Option(min=1, help="Of each sequence, which sites must exceed; more resolve smaller p.")
+    ] = None,
     distance: Annotated[
         int, typer.Option(min=0, help="Farthest gene start that a site is linked to, in bp.")
     ] = 100_000,
@@ -136,6 +139,8 @@ def genomics(
             advance=lambda count: bar.advance(task, count),
         )
         shown = {"model": model, "data": data, "method": method, "composite": composite, "strand": strand}
-        wanted = Asked(fdr, sign, distance, hits, min_seqlets, genes, motifs, gene_sets, pictures, seed, shown)
+        wanted = Asked(
+            fdr, sign, shuffles, distance, hits, min_seqlets, genes, motifs, gene_sets, pictures, seed, shown
+        )
         surfaced(found, run, wanted, genome=source, say=lambda text: bar.update(task, description=text))
     report_run(run, "sequences")

@@ -237,8 +237,8 @@ class Asked:
     ----------
     fdr
         Of sites; genes and gene sets are counted at it.
-    sign
-        Of sites, as :func:`~sciexplain.domains.genomics.call_sites` takes it.
+    sign, shuffles
+        Of sites, as :func:`~sciexplain.domains.genomics.call_sites` takes them.
     distance
         From a site to the nearest start of a gene, at most, in bp.
     hits
@@ -257,6 +257,7 @@ class Asked:
 
     fdr: float
     sign: Any
+    shuffles: int | None
     distance: int
     hits: float
     min_seqlets: int
@@ -290,7 +291,10 @@ def surfaced(
         steps.do("relevance along the genome", lambda: found.to_bigwig(folder / "relevance.bw", genome.chroms))
     if found.has_hypothetical and len(found.sequences.alphabet) == 4:
         steps.do("files for TF-MoDISco", lambda: genomics.write_modisco_h5(folder / "modisco.h5", found))
-    sites = steps.do("sites", lambda: genomics.call_sites(found, asked.fdr, sign=asked.sign, seed=asked.seed))
+    sites = steps.do(
+        "sites",
+        lambda: genomics.call_sites(found, asked.fdr, sign=asked.sign, shuffles=asked.shuffles, seed=asked.seed),
+    )
     if sites is not None:
         _write_sites(folder, sites, genome)
     seqlets = sites if sites is not None and len(sites) >= asked.min_seqlets else None  # else TF-MoDISco's own
