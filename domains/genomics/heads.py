@@ -42,7 +42,10 @@ def profile(head: Head = 0, task: int | None = None) -> Callable[[Any], Tensor]:
     """
 
     def weighted(output: Any) -> Tensor:
-        z = _chosen(output, head, task).flatten(1)
+        z = _chosen(output, head, task)
+        z = z.flatten(1) if z.ndim > 1 else z[:, None]
+        if z.shape[1] < 2:
+            raise TargetError(f"head={head!r}, task={task}: one value for each sequence is no profile; use counts().")
         weights = z.detach().softmax(1)
         return (weights * (z - z.mean(1, keepdim=True))).sum(1)
 

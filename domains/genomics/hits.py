@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sciexplain._files import PathName
-from sciexplain._optional import require
 from sciexplain.domains.genomics.explanation import SequenceExplanation
 from sciexplain.domains.genomics.formats.feature_files import Feature, write_bed
+from sciexplain.domains.genomics.formats.frames import frame, places, write_frame
 from sciexplain.domains.genomics.interval import Interval
 from sciexplain.domains.genomics.motif import Motif
 from sciexplain.errors import InputError
@@ -100,12 +100,8 @@ class Hits(Sequence[Hit]):
 
         Where a sequence has no place, its name stands for the chromosome.
         """
-        places = [_place(hit) for hit in self]
         columns = {
-            "chrom": ("object", [p.chrom for p in places]),
-            "start": ("int64", [p.start for p in places]),
-            "end": ("int64", [p.end for p in places]),
-            "strand": ("object", [p.strand for p in places]),
+            **places([_place(hit) for hit in self]),
             "motif": ("object", [h.motif for h in self]),
             "score": ("float64", [h.score for h in self]),
             "p": ("float64", [h.p for h in self]),
@@ -117,8 +113,17 @@ class Hits(Sequence[Hit]):
             "end_in_sequence": ("int64", [h.end for h in self]),
             "strand_in_sequence": ("object", [h.strand for h in self]),
         }
-        pandas = require("pandas", extra="genomics")
-        return pandas.DataFrame({name: pandas.Series(cells, dtype=kind) for name, (kind, cells) in columns.items()})
+        return frame(columns)
+
+    def to_parquet(self, path: PathName) -> Path:
+        """Write :meth:`to_pandas` as Parquet.
+
+        Raises
+        ------
+        DataError
+            The file cannot be written.
+        """
+        return write_frame(path, self.to_pandas())
 
     def to_bed(self, path: PathName) -> Path:
         """Write BED with nine columns, named by motif; red for, blue against the target.

@@ -6,12 +6,14 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
 
 from sciexplain._files import PathName
 from sciexplain._optional import require
+from sciexplain.domains.genomics.formats.frames import frame, write_frame
 from sciexplain.domains.genomics.formats.meme import read_motifs
 from sciexplain.domains.genomics.motif import Motif
 from sciexplain.domains.genomics.statistics import benjamini_hochberg
@@ -90,12 +92,19 @@ class Matches(Sequence[Match]):
 
     def to_pandas(self) -> Any:
         """A table with a row for each: motif, target, p, e, q, strand, offset, overlap."""
-        columns = {"motif": "object", "target": "object", "p": "float64", "e": "float64", "q": "float64"}
-        columns |= {"strand": "object", "offset": "int64", "overlap": "int64"}
-        pandas = require("pandas", extra="genomics")
-        return pandas.DataFrame(
-            {name: pandas.Series([getattr(m, name) for m in self], dtype=kind) for name, kind in columns.items()}
-        )
+        kinds = {"motif": "object", "target": "object", "p": "float64", "e": "float64", "q": "float64"}
+        kinds |= {"strand": "object", "offset": "int64", "overlap": "int64"}
+        return frame({name: (kind, [getattr(m, name) for m in self]) for name, kind in kinds.items()})
+
+    def to_parquet(self, path: PathName) -> Path:
+        """Write :meth:`to_pandas` as Parquet.
+
+        Raises
+        ------
+        DataError
+            The file cannot be written.
+        """
+        return write_frame(path, self.to_pandas())
 
 
 def match_motifs(

@@ -97,7 +97,7 @@ def read(
     files = [Path(data)] if isinstance(data, str | os.PathLike) else [Path(file) for file in data]
     kinds = {_kind(file) for file in files}
     if "BED" in kinds and genome is None:
-        raise InputError("regions of a BED file have no letters; give the genome's FASTA as genome=")
+        raise InputError("regions of a BED file have no letters; give the genome's FASTA as genome= (--genome)")
     if labels and not kinds <= {"BED", "table"}:
         raise InputError(f"labels={list(labels)}, but {files[0].name} has no columns")
     if (sequence or name) and "table" not in kinds:

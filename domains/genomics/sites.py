@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sciexplain._files import PathName, written
-from sciexplain._optional import require
+from sciexplain._files import PathName
 from sciexplain.domains.genomics.explanation import SequenceExplanation
 from sciexplain.domains.genomics.formats.feature_files import Feature, write_bed, write_gff3
+from sciexplain.domains.genomics.formats.frames import frame, places, write_frame
 from sciexplain.domains.genomics.interval import Interval
 from sciexplain.domains.genomics.shuffled_tracks import root_mean_squares, with_shuffles
 from sciexplain.domains.genomics.statistics import benjamini_hochberg, empirical_p
@@ -111,10 +111,7 @@ class Sites(Sequence[Site]):
         Where a sequence has no place, its name stands for the chromosome.
         """
         columns = {
-            "chrom": ("object", [s.place.chrom for s in self]),
-            "start": ("int64", [s.place.start for s in self]),
-            "end": ("int64", [s.place.end for s in self]),
-            "strand": ("object", [s.place.strand for s in self]),
+            **places([s.place for s in self]),
             "score": ("float64", [s.score for s in self]),
             "p": ("float64", [s.p for s in self]),
             "q": ("float64", [s.q for s in self]),
@@ -125,8 +122,7 @@ class Sites(Sequence[Site]):
             "start_in_sequence": ("int64", [s.start for s in self]),
             "end_in_sequence": ("int64", [s.end for s in self]),
         }
-        pandas = require("pandas", extra="genomics")
-        return pandas.DataFrame({name: pandas.Series(cells, dtype=kind) for name, (kind, cells) in columns.items()})
+        return frame(columns)
 
     def to_bed(self, path: PathName) -> Path:
         """Write BED with nine columns, named by consensus; red for, blue against the target.
@@ -166,9 +162,7 @@ class Sites(Sequence[Site]):
         DataError
             The file cannot be written.
         """
-        require("pyarrow", extra="genomics")
-        table = self.to_pandas()
-        return written(path, lambda file: table.to_parquet(file, index=False))
+        return write_frame(path, self.to_pandas())
 
 
 def call_sites(

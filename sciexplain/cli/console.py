@@ -1,5 +1,7 @@
 """Where the commands print: results on stdout; progress, warnings and errors on stderr."""
 
+from collections.abc import Iterable
+
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -23,6 +25,12 @@ def progress(*, quiet: bool = False) -> Progress:
         console=Console(stderr=True),
         disable=quiet,
     )
+
+
+def say(lines: Iterable[str]) -> None:
+    """Results, each on a line of its own, as they are."""
+    for line in lines:
+        results().print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def report_error(error: Exception) -> None:

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from sciexplain.cli import options
-from sciexplain.cli.console import progress, report_run
+from sciexplain.cli.console import progress, report_run, say
+from sciexplain.errors import ModelError
 from sciexplain.runs import RunWriter, describe_files, describe_model, describe_versions, load_model
 
 
@@ -54,7 +55,9 @@ def genomics(
     layout: Annotated[
         Literal["NCL", "NLC"] | None, typer.Option(help="(N, channels, L) or (N, L, channels), if not found.")
     ] = None,
-    alphabet: Annotated[Literal["DNA", "RNA", "protein"], typer.Option(help="Of the sequences.")] = "DNA",
+    alphabet: Annotated[
+        Literal["DNA", "RNA", "protein"] | None, typer.Option(help="Of the sequences; default: the model's, or DNA.")
+    ] = None,
     ambiguous: Annotated[Literal["zero", "average"], typer.Option(help="How N and its kin are encoded.")] = "zero",
     length: Annotated[int | None, typer.Option(min=1, help="Letters of each sequence, around its centre.")] = None,
     pad: Annotated[bool, typer.Option("--pad", help="Fill shorter sequences up with N.")] = False,
@@ -90,7 +93,7 @@ def genomics(
     genome browser, rows/ (one row per sequence), errors.parquet (sequences that failed, and why), pictures/ and
     run.json (what was asked). Exit code 0: done; 1: done, some sequences failed; 2: wrong usage.
     """
-    from sciexplain.cli.genomics_run import Asked, Question, explain_sequences, surfaced
+    from sciexplain.cli.genomics_run import Asked, Known, Question, explain_sequences, surfaced
     from sciexplain.domains.genomics import Genome, counts, profile
     from sciexplain.domains.genomics import reference as references
 
@@ -98,9 +101,8 @@ def genomics(
     network = references.load(folder) if folder.is_dir() else load_model(model, weights, unsafe_pickle=unsafe_pickle)
     network = network.to(device)
     if composite is None and method == "lrp":
-        composite = (
-            "epsilon_alpha2_beta1"  # on one-hot letters ε alone is the noisy gradient; see benchmarks/site_truth.py
-        )
+        # on one-hot letters ε alone is the noisy gradient; see benchmarks/site_truth.py
+        composite = "epsilon_alpha2_beta1"
     heads = {None: target, "profile": profile(task=target), "counts": counts(task=target or 0)}
     question = Question(
         network,
@@ -110,7 +112,7 @@ def genomics(
         composite=composite,
         reference=int(reference) if reference is not None and reference.isdecimal() else reference,
         layout=layout,
-        alphabet=alphabet,
+        alphabet=_agreed("alphabet", alphabet, getattr(network, "alphabet", None)) or "DNA",
         ambiguous=ambiguous,
         seed=seed,
     )
@@ -123,6 +125,7 @@ def genomics(
         "options": {key: options.plain(value) for key, value in ctx.params.items()},
     }
     source = Genome(genome) if genome else None
+    known = Known.read(genes, motifs, gene_sets)
     with RunWriter(out, asked, overwrite=overwrite) as run, progress(quiet=quiet) as bar:
         task = bar.add_task("explaining", total=limit)
         found = explain_sequences(
@@ -130,7 +133,7 @@ def genomics(
             data,
             run,
             genome=source,
-            length=length,
+            length=_agreed("length", length, getattr(network, "length", None)),
             pad=pad,
             sequence=sequence,
             name=name,
@@ -139,8 +142,23 @@ def genomics(
             advance=lambda count: bar.advance(task, count),
         )
         shown = {"model": model, "data": data, "method": method, "composite": composite, "strand": strand}
-        wanted = Asked(
-            fdr, sign, shuffles, distance, hits, min_seqlets, genes, motifs, gene_sets, pictures, seed, shown
-        )
-        surfaced(found, run, wanted, genome=source, say=lambda text: bar.update(task, description=text))
+        wanted = Asked(fdr, sign, shuffles, distance, hits, min_seqlets, known, pictures, seed, shown)
+        lines = surfaced(found, run, wanted, genome=source, say=lambda text: bar.update(task, description=text))
+    say(lines)
     report_run(run, "sequences")
+
+
+def _agreed(what: str, asked: Any, own: Any) -> Any:
+    """What the user or the model says.
+
+    Raises
+    ------
+    ModelError
+        Both do, and differ.
+    """
+    if own is None or callable(own):
+        return asked
+    own = getattr(own, "name", own)
+    if asked is not None and asked != own:
+        raise ModelError(f"--{what} {asked}: the model was made for {own}; leave the option out, or give another model")
+    return own

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from sciexplain.domains import genomics
-from sciexplain.domains.genomics import Genome, Record, SequenceExplanation, Sequences
+from sciexplain.domains.genomics import Annotation, Genome, Motif, Record, SequenceExplanation, Sequences
 from sciexplain.errors import NonFiniteOutputError, SciExplainError
 from sciexplain.runs import Failure, Row, RunWriter, decisions
 
@@ -86,7 +86,7 @@ def explain_sequences(
     genome
         Where the regions lie.
     length
-        Letters of each sequence; None: what the model says, or that of the first sequence.
+        Letters of each sequence; None: as many as the first has.
     pad
         Fill shorter sequences up with N.
     sequence, name
@@ -107,7 +107,6 @@ def explain_sequences(
     SciExplainError
         The question cannot be answered for any sequence: no such layout, no such output, no such rule.
     """
-    length = length or _own_length(question.model)
     attempts = islice(_read(data, question, genome, length, pad, sequence, name), limit)
     records = _usable(attempts, genomics.alphabet_of(question.alphabet).unknown, run, advance)
     unknown: Counter[tuple[str, str]] = Counter()
@@ -125,11 +124,6 @@ def explain_sequences(
         [{"operation": name, "module": module, "count": n} for (name, module), n in unknown.items()],
     )
     return genomics.joined(parts) if parts else None
-
-
-def _own_length(model: Any) -> int | None:
-    length = getattr(model, "length", None)
-    return length if isinstance(length, int) else None
 
 
 def _read(
@@ -230,6 +224,40 @@ def _rows(found: SequenceExplanation, seconds: float) -> Iterator[Row]:
 
 
 @dataclass(frozen=True)
+class Known:
+    """Genes, motifs and gene sets of the user's files; None for the steps that are left out.
+
+    They are read before anything is explained, so that a wrong file is told at once.
+    """
+
+    genes: Annotation | None
+    motifs: tuple[Motif, ...] | None
+    gene_sets: Mapping[str, tuple[str, ...]] | None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, genes: Path | None, motifs: Path | None, gene_sets: Path | None) -> "Known":
+        """Read the files; rows that cannot be read become notes.
+
+        Raises
+        ------
+        DataError
+            A file is of another kind, or nothing in it can be read.
+        """
+        notes: list[str] = []
+
+        def note(place: str, error: SciExplainError) -> None:
+            notes.append(str(error) if str(error).startswith(place) else f"{place}: {error}")
+
+        return cls(
+            None if genes is None else genomics.read_genes(genes, on_error=note),
+            None if motifs is None else genomics.read_motifs(motifs, on_error=note),
+            None if gene_sets is None else genomics.read_gmt(gene_sets, on_error=note),
+            tuple(notes),
+        )
+
+
+@dataclass(frozen=True)
 class Asked:
     """What to look for in all explanations together.
 
@@ -245,8 +273,8 @@ class Asked:
         p-value of a motif's instances.
     min_seqlets
         Fewer make no motif.
-    genes, motifs, gene_sets
-        Files; None for those steps that are left out.
+    known
+        What the sites and motifs are held against.
     pictures
         Sequences to draw.
     seed
@@ -261,9 +289,7 @@ class Asked:
     distance: int
     hits: float
     min_seqlets: int
-    genes: Path | None
-    motifs: Path | None
-    gene_sets: Path | None
+    known: Known
     pictures: int
     seed: int
     run: Mapping[str, object]
@@ -276,15 +302,19 @@ def surfaced(
     *,
     genome: Genome | None = None,
     say: Callable[[str], object] = lambda text: None,
-) -> None:
+) -> list[str]:
     """Write what the explanations show: relevance along the genome, sites, motifs, their instances, genes, gene sets.
 
     A step that cannot be done, such as motifs from too few sites, is noted in ``run.json`` and on the page; the others
     are.
+
+    Returns
+    -------
+    What came out, and the notes, line by line.
     """
     if found is None:
-        return
-    steps = _Steps(say)
+        return []
+    steps, known = _Steps(say, asked.known.notes), asked.known
     folder = run.path
     found.to_parquet(folder / "nucleotides.parquet")
     if genome is not None and any(found.sequences.intervals):
@@ -307,47 +337,37 @@ def surfaced(
     matches = hits = genes = sets = None
     if motifs:
         motifs.to_meme(folder / "motifs.meme")
-        if asked.motifs is not None:
-            known = asked.motifs
-            matches = steps.do("matches", lambda: genomics.match_motifs(motifs, known))
+        if known.motifs is not None:
+            matches = steps.do("matches", lambda: genomics.match_motifs(motifs, known.motifs))
         hits = steps.do("instances", lambda: genomics.scan_hits(found, motifs, p=asked.hits))
     if hits is not None:
-        hits.to_pandas().to_parquet(folder / "hits.parquet", index=False)
+        hits.to_parquet(folder / "hits.parquet")
         steps.do("instances as BED", lambda: hits.to_bed(folder / "hits.bed"))
     if matches is not None:
-        matches.to_pandas().to_parquet(folder / "matches.parquet", index=False)
-    annotation = None
-    if asked.genes is not None:
-        file, unread = asked.genes, []
-        annotation = steps.do(
-            "annotation",
-            lambda: genomics.read_genes(file, on_error=lambda name, error: unread.append(f"{name}: {error}")),
-        )
-        steps.notes += [f"annotation, {reason}" for reason in unread[:20]]
-    if annotation is not None and sites:
+        matches.to_parquet(folder / "matches.parquet")
+    if known.genes is not None and sites:
         genes = steps.do(
             "genes",
             lambda: genomics.link_genes(
-                sites, annotation, distance=asked.distance, regions=found.sequences.intervals, seed=asked.seed
+                sites, known.genes, distance=asked.distance, regions=found.sequences.intervals, seed=asked.seed
             ),
         )
     if genes is not None:
         genes.to_parquet(folder / "genes.parquet")
         genes.to_bed(folder / "genes.bed")
-        if asked.gene_sets is not None:
-            file = asked.gene_sets
-            sets = steps.do("gene sets", lambda: genomics.enrich(genes, file, seed=asked.seed))
+        if known.gene_sets is not None:
+            sets = steps.do("gene sets", lambda: genomics.enrich(genes, known.gene_sets, seed=asked.seed))
     if sets is not None:
         sets.to_parquet(folder / "gene_sets.parquet")
     say("drawing")
-    _draw(found, run, asked.pictures, sites=sites, hits=hits, genes=annotation)
+    _draw(found, run, asked.pictures, sites=sites, hits=hits, genes=known.genes)
     steps.do(
         "page",
         lambda: genomics.write_page(
             folder / "motifs.html",
             motifs or (),
             matches=matches,
-            database=asked.motifs if matches is not None else None,
+            database=known.motifs if matches is not None else None,
             hits=hits,
             sites=sites if genes is not None else None,
             genes=genes,
@@ -358,26 +378,30 @@ def surfaced(
             links={file.name: file.name for file in sorted(folder.iterdir()) if file.suffix in _LINKED},
         ),
     )
+    counts = {
+        name: None if listed is None else len(listed)
+        for name, listed in (("sites", sites), ("motifs", motifs), ("hits", hits), ("genes", genes))
+    }
+    notes = steps.notes + list(motifs.notes if motifs is not None else ())
     run.record(
         "surfaced",
         {
-            "sites": None if sites is None else len(sites),
-            "motifs": None if motifs is None else len(motifs),
-            "hits": None if hits is None else len(hits),
-            "genes": None if genes is None else len(genes),
+            **counts,
             "genes_at_fdr": None if genes is None else sum(row.q <= asked.fdr for row in genes),
             "gene_sets_at_fdr": None if sets is None else sum(row.q <= asked.fdr for row in sets),
-            "notes": steps.notes + list(motifs.notes if motifs is not None else ()),
+            "notes": notes,
         },
     )
+    told = ", ".join(f"{name}: {count}" for name, count in counts.items() if count is not None)
+    return [f"{told}; open {folder / 'motifs.html'}", *notes]
 
 
 class _Steps:
     """Steps that may fail without taking the others along."""
 
-    def __init__(self, say: Callable[[str], object]) -> None:
+    def __init__(self, say: Callable[[str], object], notes: Sequence[str]) -> None:
         self._say = say
-        self.notes: list[str] = []
+        self.notes = list(notes)
 
     def do(self, name: str, step: Callable[[], Any]) -> Any:
         """What the step returns; None, and a note, where it cannot be done. What it warns of is noted too."""

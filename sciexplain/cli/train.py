@@ -1,12 +1,14 @@
 """``sciexplain train``: small honest reference models on a named data set or a user's own table."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from sciexplain.cli.console import progress, results
+from sciexplain.cli.console import progress, say
 from sciexplain.errors import DataError
 
 if TYPE_CHECKING:
@@ -50,12 +52,7 @@ def molecules(
 
     _check_folder(out, overwrite)
     labelled = _labelled(data, target, smiles, unit, seed)
-    with progress(quiet=quiet) as bar:
-        task = bar.add_task(f"training {model}", total=epochs)
-
-        def report(epoch: reference.Epoch) -> None:
-            bar.update(task, advance=1, description=f"training {model}, validation loss {epoch.valid_loss:.3f}")
-
+    with _reporting(model, epochs, quiet=quiet) as report:
         trained = reference.train(
             labelled,
             model,
@@ -78,8 +75,7 @@ def molecules(
         ),
         *(f"left out {place}: {reason}" for place, reason in (*labelled.failures, *trained.skipped)),
     ]
-    for line in lines:
-        results().print(line, highlight=False, markup=False, soft_wrap=True)
+    say(lines)
 
 
 @app.command("genomics", no_args_is_help=True)
@@ -144,12 +140,7 @@ def genomics(
     options = {"genome": genome, "length": length, "alphabet": alphabet, "sequence": sequence}
     reading = Reading(options, split, seed)
     labelled = _sequences(data or [], positive or [], negative or [], negatives, target or [], reading)
-    with progress(quiet=quiet) as bar:
-        task = bar.add_task(f"training {model}", total=epochs)
-
-        def report(epoch: reference.Epoch) -> None:
-            bar.update(task, advance=1, description=f"training {model}, validation loss {epoch.valid_loss:.3f}")
-
+    with _reporting(model, epochs, quiet=quiet) as report:
         trained = reference.train(
             labelled,
             model,
@@ -177,8 +168,19 @@ def genomics(
         ),
         *(f"left out {place}: {reason}" for place, reason in labelled.failures),
     ]
-    for line in lines:
-        results().print(line, highlight=False, markup=False, soft_wrap=True)
+    say(lines)
+
+
+@contextmanager
+def _reporting(model: str, epochs: int, *, quiet: bool) -> Iterator[Callable[[Any], None]]:
+    """A progress bar, and what to tell it after each epoch."""
+    with progress(quiet=quiet) as bar:
+        task = bar.add_task(f"training {model}", total=epochs)
+
+        def report(epoch: Any) -> None:
+            bar.update(task, advance=1, description=f"training {model}, validation loss {epoch.valid_loss:.3f}")
+
+        yield report
 
 
 _USES = {"train": "learn from", "valid": "choose by", "test": "test on"}

@@ -34,6 +34,11 @@ def make():
     torch.manual_seed(0)
     return Gata().eval()
 
+def told():
+    net = make()
+    net.length, net.alphabet = 80, "DNA"
+    return net
+
 def dense():
     return nn.Sequential(nn.Flatten(), nn.Linear(4 * 80, 1))
 """
@@ -100,6 +105,7 @@ def everything(folder, sciexplain):
         "--batch-size", "16", "--quiet",
     )  # fmt: skip
     assert result.exit_code == 1, result.output  # three regions cannot be read
+    assert "motifs: 1, " in result.output and "The data base has 2 motifs" in result.output
     return folder
 
 
@@ -176,6 +182,12 @@ def test_without_genome_genes_and_motifs(folder, sciexplain):
         (["--genome", "genome.fa", "--reference", "zero"], "takes no reference"),
         (["--genome", "genome.fa", "--model", "network_of_genomics_tests:dense", "--length", "90"], "neither layout"),
         (["--genome", "nowhere.fa"], "nowhere.fa"),
+        (["--genome", "genome.fa", "--head", "profile"], "is no profile"),
+        (["--genome", "genome.fa", "--motifs", "peaks.bed"], "peaks.bed"),
+        (["--genome", "genome.fa", "--genes", "known.meme"], "known.meme"),
+        (["--genome", "genome.fa", "--gene-sets", "known.meme"], "known.meme"),
+        (["--genome", "genome.fa", "--model", "network_of_genomics_tests:told", "--length", "90"], "was made for 80"),
+        (["--genome", "genome.fa", "--model", "network_of_genomics_tests:told", "--alphabet", "RNA"], "made for DNA"),
     ],
 )
 def test_wrong_usage(folder, sciexplain, arguments, message):

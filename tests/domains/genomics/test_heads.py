@@ -55,6 +55,8 @@ def test_single_output():
         (profile("x"), {"a": Z}, r"head='x': the model has \['a'\]"),
         (counts(task=2), (Z, C), "task=2: head 1 has 2 tasks"),
         (counts(0), ("text", C), "is str; expected a tensor"),
+        (profile(), torch.tensor([[4.0]]), "is no profile"),
+        (profile(1, task=0), (Z, C), "is no profile"),
     ],
 )
 def test_what_is_not_there(target, output, message):
