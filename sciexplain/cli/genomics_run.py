@@ -337,26 +337,26 @@ def surfaced(
     matches = hits = genes = sets = None
     if motifs:
         motifs.to_meme(folder / "motifs.meme")
-        if known.motifs is not None:
-            matches = steps.do("matches", lambda: genomics.match_motifs(motifs, known.motifs))
+        if (motifs_known := known.motifs) is not None:
+            matches = steps.do("matches", lambda: genomics.match_motifs(motifs, motifs_known))
         hits = steps.do("instances", lambda: genomics.scan_hits(found, motifs, p=asked.hits))
     if hits is not None:
         hits.to_parquet(folder / "hits.parquet")
         steps.do("instances as BED", lambda: hits.to_bed(folder / "hits.bed"))
     if matches is not None:
         matches.to_parquet(folder / "matches.parquet")
-    if known.genes is not None and sites:
+    if (annotation := known.genes) is not None and sites:
         genes = steps.do(
             "genes",
             lambda: genomics.link_genes(
-                sites, known.genes, distance=asked.distance, regions=found.sequences.intervals, seed=asked.seed
+                sites, annotation, distance=asked.distance, regions=found.sequences.intervals, seed=asked.seed
             ),
         )
     if genes is not None:
         genes.to_parquet(folder / "genes.parquet")
         genes.to_bed(folder / "genes.bed")
-        if known.gene_sets is not None:
-            sets = steps.do("gene sets", lambda: genomics.enrich(genes, known.gene_sets, seed=asked.seed))
+        if (sets_known := known.gene_sets) is not None:
+            sets = steps.do("gene sets", lambda: genomics.enrich(genes, sets_known, seed=asked.seed))
     if sets is not None:
         sets.to_parquet(folder / "gene_sets.parquet")
     say("drawing")

@@ -1,6 +1,6 @@
 """Small reference models of sequences: trained here, tested honestly, kept without code."""
 
-from sciexplain.domains.genomics.reference.fit import Epoch
+from sciexplain._fitting import Epoch
 from sciexplain.domains.genomics.reference.networks import Architecture, Heads, build
 from sciexplain.domains.genomics.reference.storage import load, save
 from sciexplain.domains.genomics.reference.train import Trained, predict, train

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sciexplain._fitting import Epoch
 from sciexplain.domains.genomics.alphabet import DNA, Alphabet
 from sciexplain.domains.genomics.reference.composition import composition, predicted_by_composition
-from sciexplain.domains.genomics.reference.fit import Epoch, Examples, Schedule, fit
+from sciexplain.domains.genomics.reference.fit import Examples, Schedule, fit
 from sciexplain.domains.genomics.reference.losses import LOSSES
 from sciexplain.domains.genomics.reference.networks import Architecture, Heads, Kind, Pooling, build
 from sciexplain.domains.genomics.reference.scores import Question, profile_scores, scores

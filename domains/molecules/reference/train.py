@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sciexplain._fitting import Epoch, fit
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.prepare import embed
 from sciexplain.domains.molecules.reference.features import BondGraph, Geometry, Packed
@@ -23,15 +23,6 @@ from sciexplain.errors import DataError, InputError, SciExplainError
 
 if TYPE_CHECKING:
     from sciexplain.datasets import LabelledMolecules
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One pass: its number from 1, and the loss on the training and validation parts (standardized targets)."""
-
-    number: int
-    train_loss: float
-    valid_loss: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,36 +282,13 @@ def _optimize(
     targets = torch.as_tensor((prepared.targets - scale.base) / scale.spread, dtype=torch.float32)
     train, valid = torch.as_tensor(prepared.train), torch.as_tensor(prepared.valid)
     weight = _weight(targets[train]) if classes else None
-    optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=lr)
-    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=max(1, patience // 3))
-    passes: list[Epoch] = []
-    best, since, state = float("inf"), 0, copy.deepcopy(network.state_dict())
-    for number in range(1, epochs + 1):
-        network.train()
-        total, known = 0.0, 0
-        for chosen in train[torch.randperm(len(train))].split(batch_size):
-            loss, count = _loss(_output(network, prepared.graphs, chosen), targets[chosen], weight)
-            if count:
-                optimizer.zero_grad()
-                (loss / count).backward()
-                nn.utils.clip_grad_norm_(network.parameters(), 10.0)
-                optimizer.step()
-                total, known = total + float(loss.detach()), known + count
-        network.eval()
-        with torch.no_grad():
-            losses = [_loss(_output(network, prepared.graphs, c), targets[c], weight) for c in valid.split(256)]
-        counted = sum(count for _, count in losses)
-        valid_loss = sum(float(loss) for loss, _ in losses) / counted if counted else float("nan")
-        passes.append(Epoch(number, total / max(known, 1), valid_loss))
-        report(passes[-1])
-        scheduler.step(valid_loss)
-        since += 1
-        if valid_loss < best:
-            best, since, state = valid_loss, 0, copy.deepcopy(network.state_dict())
-        if since >= patience:
-            break
-    network.load_state_dict(state)
-    return tuple(passes)
+
+    def loss(rows: Tensor) -> tuple[Tensor, int]:
+        return _loss(_output(network, prepared.graphs, rows), targets[rows], weight)
+
+    return fit(
+        network, loss, train, valid, epochs=epochs, patience=patience, lr=lr, batch_size=batch_size, report=report
+    )
 
 
 def _loss(output: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, int]:
