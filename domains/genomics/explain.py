@@ -30,7 +30,13 @@ LETTERS_AT_ONCE = 2**18
 _SENSITIVITY = ("gradient", "smoothgrad", "guided_backprop", "deconvnet", "vargrad")
 """Methods whose relevance is that of one more unit, so that letters that are not there have some too."""
 
-_WITH_REFERENCE = {"deeplift": "reference", "deepshap": "references", "integrated_gradients": "baseline"}
+_WITH_REFERENCE = {
+    "deeplift": "reference",
+    "deepshap": "references",
+    "integrated_gradients": "baseline",
+    "expected_gradients": "references",
+}
+_SEVERAL = ("deepshap", "expected_gradients")
 
 
 @overload
@@ -80,9 +86,9 @@ def explain(
         What the model is given: the sequences (``"+"``), their reverse complements (``"-"``), or the mean of
         ``"both"``. Results are always in the direction of the sequences.
     reference
-        For DeepLIFT, DeepSHAP and integrated gradients: ``"shuffled"``, a number of shuffles, ``"zero"``,
-        ``"uniform"``, or a tensor. Default: 20 dinucleotide shuffles of each sequence for DeepSHAP, zeros for the
-        others. Several references with ``"deeplift"`` are DeepSHAP.
+        For DeepLIFT, DeepSHAP, integrated and expected gradients: ``"shuffled"``, a number of shuffles, ``"zero"``,
+        ``"uniform"``, or a tensor. Default: 20 dinucleotide shuffles of each sequence for DeepSHAP and expected
+        gradients, zeros for the others. Several references with ``"deeplift"`` are DeepSHAP.
     composite
         LRP rules, by name or as a :class:`sciexplain.Composite`. On one-hot letters the default, ε, is the gradient
         times the input in a network of ReLUs; ``"epsilon_alpha2_beta1"`` and ``"epsilon_plus"`` find sites better.
@@ -129,6 +135,8 @@ def explain(
     batch = Sequences.of(sequences, alphabet, ambiguous=ambiguous, extra=extra)
     if reference is not None and method not in _WITH_REFERENCE:
         raise InputError(f"method={method!r} takes no reference; these do: {', '.join(_WITH_REFERENCE)}.")
+    if given := [name for name in _WITH_REFERENCE.values() if name in options]:
+        raise InputError(f"{given[0]}= is the core's word; give reference=, which is turned with the strand.")
     if method == "mutagenesis" and (composite is not None or ledger or tokenizer is not None):
         raise InputError('method="mutagenesis" takes no composite, ledger or tokenizer.')
     if tokenizer is None:
@@ -267,12 +275,12 @@ def _answered(question: Question, sequences: Sequences) -> SequenceExplanation:
 def _with_reference(question: Question, sequences: Sequences) -> tuple[str, dict[str, Tensor]]:
     """The method of the core, and its option with the reference."""
     method, reference = question.method, question.reference
-    if method not in _WITH_REFERENCE or (reference is None and method != "deepshap"):
+    if method not in _WITH_REFERENCE or (reference is None and method not in _SEVERAL):
         return method, {}
     references = references_for("shuffled" if reference is None else reference, sequences, question.seed)
     if method == "deeplift" and references.shape[1] > 1:
         method = "deepshap"
-    if method == "deepshap":
+    if method in _SEVERAL:
         return method, {"references": references}
     if references.shape[1] > 1:
         raise InputError(
@@ -298,7 +306,7 @@ def _by_mutagenesis(question: Question, sequences: Sequences) -> SequenceExplana
 
 def _over_tokens(question: Question, tokenizer: Tokenizer, sequences: Sequences) -> SequenceExplanation:
     """Sequences with as many tokens go together, so that none is padded."""
-    if question.reference is not None or question.method in ("deepshap", "integrated_gradients"):
+    if question.reference is not None or question.method in (*_SEVERAL, "integrated_gradients"):
         raise InputError(
             f'method={question.method!r} with references is not defined on tokens; use "lrp" or "deeplift".'
         )

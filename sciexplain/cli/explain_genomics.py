@@ -55,6 +55,10 @@ def genomics(
     layout: Annotated[
         Literal["NCL", "NLC"] | None, typer.Option(help="(N, channels, L) or (N, L, channels), if not found.")
     ] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="For models over tokens: function that returns the tokenizer."),
+    ] = None,
     alphabet: Annotated[
         Literal["DNA", "RNA", "protein"] | None, typer.Option(help="Of the sequences; default: the model's, or DNA.")
     ] = None,
@@ -96,6 +100,7 @@ def genomics(
     from sciexplain.cli.genomics_run import Asked, Known, Question, explain_sequences, surfaced
     from sciexplain.domains.genomics import Genome, counts, profile
     from sciexplain.domains.genomics import reference as references
+    from sciexplain.runs.models import load_function
 
     folder = Path(model)
     network = references.load(folder) if folder.is_dir() else load_model(model, weights, unsafe_pickle=unsafe_pickle)
@@ -115,6 +120,7 @@ def genomics(
         alphabet=_agreed("alphabet", alphabet, getattr(network, "alphabet", None)) or "DNA",
         ambiguous=ambiguous,
         seed=seed,
+        tokenizer=None if tokenizer is None else load_function(tokenizer)(),
     )
     files = [data, *(genome or []), *(f for f in (genes, motifs, gene_sets) if f is not None)]
     asked = {

@@ -5,7 +5,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class Question:
     alphabet: str
     ambiguous: Any
     seed: int
+    tokenizer: Any = None
 
     def encoded(self, records: Sequence[Record]) -> Sequences:
         """The records as one batch."""
@@ -41,8 +42,9 @@ class Question:
 
     def with_layout(self, sequences: Sequences) -> "Question":
         """With the model's layout found once, so that every batch has the same."""
-        found = genomics.layout_of(self.model, sequences, self.layout)
-        return Question(**{**vars(self), "layout": found})
+        if self.tokenizer is not None:
+            return self
+        return replace(self, layout=genomics.layout_of(self.model, sequences, self.layout))
 
     def answer(self, sequences: Sequences) -> SequenceExplanation:
         """The explanation of a batch."""
@@ -55,6 +57,7 @@ class Question:
             self.reference,
             composite=self.composite,
             layout=self.layout,
+            tokenizer=self.tokenizer,
             seed=self.seed,
         )
 

@@ -39,6 +39,14 @@ def told():
     net.length, net.alphabet = 80, "DNA"
     return net
 
+def over_words():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Embedding(64, 5), nn.Flatten(), nn.ReLU(), nn.Linear(5 * 78, 2)).eval()
+
+def words():
+    from sciexplain.domains.genomics import KmerTokenizer
+    return KmerTokenizer(3)
+
 def dense():
     return nn.Sequential(nn.Flatten(), nn.Linear(4 * 80, 1))
 """
@@ -202,3 +210,13 @@ def test_a_run_is_replaced_only_when_asked(folder, sciexplain):
     assert sciexplain(*first).exit_code == 0
     assert sciexplain(*first).exit_code == 2
     assert sciexplain(*first, "--overwrite").exit_code == 0
+
+
+def test_a_model_over_tokens(folder, sciexplain):
+    arguments = ["explain", "genomics", "--model", "network_of_genomics_tests:over_words", "--data", "peaks.bed"]
+    arguments += ["--tokenizer", "network_of_genomics_tests:words", "--genome", "genome.fa", "--out", "run"]
+    result = sciexplain(*arguments, "--limit", "4", "--pictures", "0", "--quiet")
+    assert result.exit_code == 0, result.output
+    assert "defines no hypothetical contributions" in result.output
+    rows = open_run("run").rows.to_table().to_pylist()
+    assert len(rows) == 4 and all(len(row["relevance"]) == 80 and any(row["relevance"]) for row in rows)

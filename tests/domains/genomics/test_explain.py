@@ -54,6 +54,7 @@ OPTIONS = {
     "gradient": {},
     "input_x_gradient": {},
     "integrated_gradients": {"reference": "uniform", "steps": 16},
+    "expected_gradients": {"reference": 3, "samples": 12},
     "smoothgrad": {"samples": 4},
     "guided_backprop": {},
     "vargrad": {"samples": 4},
@@ -62,7 +63,7 @@ OPTIONS = {
     "mutagenesis": {},
 }
 HYPOTHETICAL = ("lrp", "deeplift", "deepshap", "gradient", "input_x_gradient", "integrated_gradients", "smoothgrad",
-                "guided_backprop", "mutagenesis")  # fmt: skip
+                "expected_gradients", "guided_backprop", "mutagenesis")  # fmt: skip
 
 
 @pytest.mark.parametrize("method", OPTIONS)
@@ -281,6 +282,7 @@ def test_ambiguous_letters_keep_the_sum():
         ({"method": "deepshap", "reference": torch.zeros(2, 4, 16)}, InputError, "reference has shape"),
         ({"method": "integrated_gradients", "reference": 5}, InputError, "takes one reference, not 5"),
         ({"layout": "LNC"}, InputError, "layout='LNC'"),
+        ({"method": "deepshap", "references": X[:, None]}, InputError, "give reference="),
         ({"method": "mutagenesis", "composite": "epsilon"}, InputError, "takes no composite"),
         ({"target": 3}, TargetError, "out of range"),
     ],
@@ -331,3 +333,17 @@ def test_centred(method):
     torch.testing.assert_close(c.contributions, X * expected)
     torch.testing.assert_close(c.centred().contributions, c.contributions)
     torch.testing.assert_close(c.again(g.sequences).contributions, c.contributions)
+
+
+@pytest.mark.parametrize("method", ["deeplift", "deepshap", "integrated_gradients", "expected_gradients"])
+@pytest.mark.parametrize("strand", ["-", "both"])
+def test_given_references_turn_with_the_strand_and_the_layout(method, strand):
+    reference = REFERENCES[:1, None].expand(3, -1, -1, -1)
+    options = {"samples": 8} if method == "expected_gradients" else {}
+    g = explain(NET, TEXTS, 1, method, strand, reference, **options)
+    minus = explain(NET, reverse_complement(X), 1, method, "+", reverse_complement(reference), **options)
+    plus = explain(NET, X, 1, method, "+", reference, **options)
+    turned = reverse_complement(minus.contributions)
+    torch.testing.assert_close(g.contributions, turned if strand == "-" else (turned + plus.contributions) / 2)
+    last = explain(lambda x: NET(x.transpose(1, 2)), X, 1, method, strand, reference, layout="NLC", **options)
+    torch.testing.assert_close(last.contributions, g.contributions)
