@@ -70,12 +70,11 @@ def images(
     failed, and why) and pictures/. Exit code 0: done; 1: done, some pictures failed; 2: wrong usage.
     """
     from sciexplain.cli.images_run import Question, explain_pictures
-    from sciexplain.domains.images import Preprocess, list_images
+    from sciexplain.domains.images import list_images
 
-    preprocess = Preprocess(resize=resize, crop=crop, mean=mean, std=std)
     files = list_images(data)[:limit] if data.is_dir() else [data]
     network = load_model(model, weights, unsafe_pickle=unsafe_pickle).to(device)
-    question = Question(network, preprocess, target, method, composite, ledger and method in ("lrp", "deeplift"))
+    question = Question.asked(network, ctx.params)
     asked = {
         "command": "explain images",
         "model": describe_model(network, model, weights),

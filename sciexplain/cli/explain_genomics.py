@@ -7,8 +7,7 @@ import typer
 
 from sciexplain.cli import options
 from sciexplain.cli.console import progress, report_run, say
-from sciexplain.errors import ModelError
-from sciexplain.runs import RunWriter, describe_files, describe_model, describe_versions, load_model
+from sciexplain.runs import RunWriter, describe_files, describe_model, describe_versions
 
 
 def genomics(
@@ -97,31 +96,12 @@ def genomics(
     genome browser, rows/ (one row per sequence), errors.parquet (sequences that failed, and why), pictures/ and
     run.json (what was asked). Exit code 0: done; 1: done, some sequences failed; 2: wrong usage.
     """
-    from sciexplain.cli.genomics_run import Asked, Known, Question, explain_sequences, surfaced
-    from sciexplain.domains.genomics import Genome, counts, profile
-    from sciexplain.domains.genomics import reference as references
-    from sciexplain.runs.models import load_function
+    from sciexplain.cli.genomics_question import Question, agreed, load_network
+    from sciexplain.cli.genomics_run import Asked, Known, explain_sequences, surfaced
+    from sciexplain.domains.genomics import Genome
 
-    folder = Path(model)
-    network = references.load(folder) if folder.is_dir() else load_model(model, weights, unsafe_pickle=unsafe_pickle)
-    network = network.to(device)
-    if composite is None and method == "lrp":
-        # on one-hot letters ε alone is the noisy gradient; see benchmarks/site_truth.py
-        composite = "epsilon_alpha2_beta1"
-    heads = {None: target, "profile": profile(task=target), "counts": counts(task=target or 0)}
-    question = Question(
-        network,
-        target=heads[head],
-        method=method,
-        strand=strand,
-        composite=composite,
-        reference=int(reference) if reference is not None and reference.isdecimal() else reference,
-        layout=layout,
-        alphabet=_agreed("alphabet", alphabet, getattr(network, "alphabet", None)) or "DNA",
-        ambiguous=ambiguous,
-        seed=seed,
-        tokenizer=None if tokenizer is None else load_function(tokenizer)(),
-    )
+    network = load_network(model, weights, unsafe_pickle=unsafe_pickle).to(device)
+    question = Question.asked(network, ctx.params)
     files = [data, *(genome or []), *(f for f in (genes, motifs, gene_sets) if f is not None)]
     asked = {
         "command": "explain genomics",
@@ -139,7 +119,7 @@ def genomics(
             data,
             run,
             genome=source,
-            length=_agreed("length", length, getattr(network, "length", None)),
+            length=agreed("length", length, getattr(network, "length", None)),
             pad=pad,
             sequence=sequence,
             name=name,
@@ -147,24 +127,8 @@ def genomics(
             limit=limit,
             advance=lambda count: bar.advance(task, count),
         )
-        shown = {"model": model, "data": data, "method": method, "composite": composite, "strand": strand}
+        shown = {"model": model, "data": data, "method": method, "composite": question.composite, "strand": strand}
         wanted = Asked(fdr, sign, shuffles, distance, hits, min_seqlets, known, pictures, seed, shown)
         lines = surfaced(found, run, wanted, genome=source, say=lambda text: bar.update(task, description=text))
     say(lines)
     report_run(run, "sequences")
-
-
-def _agreed(what: str, asked: Any, own: Any) -> Any:
-    """What the user or the model says.
-
-    Raises
-    ------
-    ModelError
-        Both do, and differ.
-    """
-    if own is None or callable(own):
-        return asked
-    own = getattr(own, "name", own)
-    if asked is not None and asked != own:
-        raise ModelError(f"--{what} {asked}: the model was made for {own}; leave the option out, or give another model")
-    return own

@@ -63,14 +63,11 @@ def molecules(
     (one row per molecule), errors.parquet (molecules that failed, and why), pictures/ and run.json (what was asked).
     Exit code 0: done; 1: done, some molecules failed; 2: wrong usage.
     """
-    from sciexplain.cli.molecules_run import Question, explain_molecules
-    from sciexplain.domains.molecules import load_model
-    from sciexplain.runs.models import load_function
+    from sciexplain.cli.molecules_run import Question, explain_molecules, load_family
 
-    own = load_function(featurizer) if featurizer is not None and ":" in featurizer else featurizer
-    family = load_model(model, weights=weights, featurizer=own, unit=unit, unsafe_pickle=unsafe_pickle)
+    family = load_family(model, weights, featurizer, unit, unsafe_pickle=unsafe_pickle)
     family.model.to(device)
-    question = Question(family, target, composite, walks, fragments, bonds, embed, ledger)
+    question = Question.asked(family, ctx.params)
     files = sorted(f for f in data.iterdir() if f.is_file()) if data.is_dir() else [data]
     asked = {
         "command": "explain molecules",

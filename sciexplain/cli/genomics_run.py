@@ -5,61 +5,20 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from sciexplain.cli.genomics_question import Question, read_records
 from sciexplain.domains import genomics
 from sciexplain.domains.genomics import Annotation, Genome, Motif, Record, SequenceExplanation, Sequences
 from sciexplain.errors import NonFiniteOutputError, SciExplainError
 from sciexplain.runs import Failure, Row, RunWriter, decisions
 
 _LINKED = (".bed", ".bw", ".gff3", ".h5", ".meme", ".parquet")
-
-
-@dataclass(frozen=True)
-class Question:
-    """What to explain of each sequence, and how; as :func:`sciexplain.domains.genomics.explain` takes it."""
-
-    model: Any
-    target: Any
-    method: str
-    strand: Any
-    composite: str | None
-    reference: Any
-    layout: Any
-    alphabet: str
-    ambiguous: Any
-    seed: int
-    tokenizer: Any = None
-
-    def encoded(self, records: Sequence[Record]) -> Sequences:
-        """The records as one batch."""
-        return Sequences.of(records, self.alphabet, ambiguous=self.ambiguous)
-
-    def with_layout(self, sequences: Sequences) -> "Question":
-        """With the model's layout found once, so that every batch has the same."""
-        if self.tokenizer is not None:
-            return self
-        return replace(self, layout=genomics.layout_of(self.model, sequences, self.layout))
-
-    def answer(self, sequences: Sequences) -> SequenceExplanation:
-        """The explanation of a batch."""
-        return genomics.explain(
-            self.model,
-            sequences,
-            self.target,
-            self.method,
-            self.strand,
-            self.reference,
-            composite=self.composite,
-            layout=self.layout,
-            tokenizer=self.tokenizer,
-            seed=self.seed,
-        )
 
 
 def explain_sequences(
@@ -110,8 +69,10 @@ def explain_sequences(
     SciExplainError
         The question cannot be answered for any sequence: no such layout, no such output, no such rule.
     """
-    attempts = islice(_read(data, question, genome, length, pad, sequence, name), limit)
-    records = _usable(attempts, genomics.alphabet_of(question.alphabet).unknown, run, advance)
+    attempts = read_records(
+        data, question.alphabet, genome=genome, length=length, pad=pad, sequence=sequence, name=name
+    )
+    records = _usable(islice(attempts, limit), run, advance)
     unknown: Counter[tuple[str, str]] = Counter()
     parts: list[SequenceExplanation] = []
     while batch := list(islice(records, batch_size)):
@@ -129,55 +90,14 @@ def explain_sequences(
     return genomics.joined(parts) if parts else None
 
 
-def _read(
-    data: Path,
-    question: Question,
-    genome: Genome | None,
-    length: int | None,
-    pad: bool,
-    sequence: str | None,
-    name: str | None,
-) -> Iterator[Record | Failure]:
-    """Records, and failures at their place among them."""
-    failures: list[Failure] = []
-
-    def note(place: str, error: SciExplainError) -> None:
-        failures.append(Failure(place, str(data), str(error), "read"))
-
-    for record in genomics.read(
-        data,
-        genome=genome,
-        length=length,
-        pad=pad,
-        alphabet=question.alphabet,
-        sequence=sequence,
-        name=name,
-        on_error=note,
-    ):
-        yield from failures
-        failures.clear()
-        yield record
-    yield from failures
-
-
-def _usable(
-    attempts: Iterator[Record | Failure], unknown: str, run: RunWriter, advance: Callable[[int], object]
-) -> Iterator[Record]:
-    """Records as long as the first, of more than unknown letters; the others are recorded."""
-    length = None
+def _usable(attempts: Iterator[Record | Failure], run: RunWriter, advance: Callable[[int], object]) -> Iterator[Record]:
+    """The records; failures are recorded."""
     for attempt in attempts:
         if isinstance(attempt, Record):
-            length = length or len(attempt)
-            if len(attempt) != length:
-                reason = f"has {len(attempt)} letters, the first {length}; give --length to bring all to one length"
-            elif set(attempt.sequence.upper()) <= {unknown}:
-                reason = f"has no letters but {unknown}"
-            else:
-                yield attempt
-                continue
-            attempt = Failure(attempt.name, str(attempt.interval or attempt.name), reason, "read")
-        run.fail(attempt)
-        advance(1)
+            yield attempt
+        else:
+            run.fail(attempt)
+            advance(1)
 
 
 def _explained(question: Question, sequences: Sequences, run: RunWriter) -> Iterator[SequenceExplanation]:

@@ -3,11 +3,11 @@
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,26 @@ class Question:
     method: str
     composite: str | None
     ledger: bool
+
+    @classmethod
+    def asked(cls, model: nn.Module, options: Mapping[str, Any]) -> "Question":
+        """The question that the options of ``explain images`` ask, as the command or ``run.json`` has them."""
+        pixels = {name: options[name] for name in ("resize", "crop", "mean", "std")}
+        preprocess = images.Preprocess(**{k: tuple(v) if isinstance(v, list) else v for k, v in pixels.items()})
+        ledger = options["ledger"] and options["method"] in ("lrp", "deeplift")
+        return cls(model, preprocess, options["target"], options["method"], options["composite"], ledger)
+
+    def answer(self, pictures: Sequence[images.Picture]) -> images.ImageExplanation:
+        """The explanation of a batch."""
+        return images.explain(
+            self.model,
+            list(pictures),
+            self.target,
+            preprocess=self.preprocess,
+            composite=self.composite,
+            method=self.method,
+            ledger=self.ledger,
+        )
 
 
 class _Sample(NamedTuple):
@@ -137,15 +157,7 @@ def _explain(question: Question, batch: Sequence[_Sample], folder: Path, run: Ru
     """Explain a batch, or, where that fails, its pictures one by one; count operations without a rule."""
     begun = time.perf_counter()
     try:
-        explained = images.explain(
-            question.model,
-            [sample.picture for sample in batch],
-            question.target,
-            preprocess=question.preprocess,
-            composite=question.composite,
-            method=question.method,
-            ledger=question.ledger,
-        )
+        explained = question.answer([sample.picture for sample in batch])
     except Exception as error:  # the user's model may raise anything
         if isinstance(error, _WRONG_QUESTION) and not isinstance(error, NonFiniteOutputError):
             raise

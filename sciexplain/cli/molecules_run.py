@@ -4,7 +4,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from sciexplain.domains import molecules
-from sciexplain.domains.molecules import MoleculeExplanation, MoleculeExplanations
+from sciexplain.domains.molecules import Molecule, MoleculeExplanation, MoleculeExplanations
 from sciexplain.errors import InputError, SciExplainError
 from sciexplain.runs import Failure, Row, RunWriter, Tables, decisions
+from sciexplain.runs.models import load_function
 
 _OVERVIEW = 12
 _OF = {"molecule": pa.string(), "name": pa.string()}
@@ -43,6 +44,18 @@ class Question:
     embed: bool
     ledger: bool
 
+    @classmethod
+    def asked(cls, family: Any, options: Mapping[str, Any]) -> "Question":
+        """The question that the options of ``explain molecules`` ask, as the command or ``run.json`` has them."""
+        names = ("target", "composite", "walks", "fragments", "bonds", "embed", "ledger")
+        return cls(family, *(options[name] for name in names))
+
+    def answer(
+        self, found: Sequence[Molecule], on_error: Callable[[str, SciExplainError], object] | None = None
+    ) -> MoleculeExplanations:
+        """The explanation of a batch."""
+        return molecules.explain(self.family, list(found), self.target, self.composite, on_error=on_error)
+
     @property
     def tables(self) -> dict[str, pa.Schema]:
         """The tables that are asked for."""
@@ -50,9 +63,25 @@ class Question:
         return {name: _SCHEMAS[name] for name, asked in wanted.items() if asked}
 
 
-class _Sample(NamedTuple):
+class Sample(NamedTuple):
+    """A molecule, and what its row is called."""
+
     id: str
-    molecule: molecules.Molecule
+    molecule: Molecule
+
+
+def load_family(
+    model: str, weights: Path | None, featurizer: str | None, unit: str, *, unsafe_pickle: bool = False
+) -> Any:
+    """A model and how it takes molecules, by the options of the same names.
+
+    Raises
+    ------
+    ModelError
+        It cannot be found or read.
+    """
+    own = load_function(featurizer) if featurizer is not None and ":" in featurizer else featurizer
+    return molecules.load_model(model, weights=weights, featurizer=own, unit=unit, unsafe_pickle=unsafe_pickle)
 
 
 def explain_molecules(
@@ -93,7 +122,7 @@ def explain_molecules(
     SciExplainError
         The question cannot be answered for any molecule: no such column, no such rule.
     """
-    samples = _prepared(question, islice(_read(data, smiles, name), limit), run, advance)
+    samples = _usable(islice(read_samples(data, smiles, name, embed=question.embed), limit), run, advance)
     unknown: Counter[tuple[str, str]] = Counter()
     shown: list[MoleculeExplanation] = []
     with Tables(run.path, question.tables) as tables:
@@ -118,8 +147,28 @@ def explain_molecules(
     )
 
 
-def _read(data: Path, smiles: str | None, name: str | None) -> Iterator[molecules.Molecule | Failure]:
-    """Molecules, and failures at their place among them."""
+def read_samples(data: Path, smiles: str | None, name: str | None, *, embed: bool) -> Iterator[Sample | Failure]:
+    """Molecules ready for the model, and failures at their place among them.
+
+    Parameters
+    ----------
+    data, smiles, name
+        As for :func:`explain_molecules`.
+    embed
+        Make a geometry for molecules that have none.
+    """
+    for number, attempt in enumerate(_read(data, smiles, name)):
+        if isinstance(attempt, Failure):
+            yield attempt
+            continue
+        place = attempt.source or f"[{number}]"
+        try:
+            yield Sample(place, molecules.embed(attempt) if embed else attempt)
+        except InputError as error:
+            yield Failure(place, attempt.name, str(error), "embed")
+
+
+def _read(data: Path, smiles: str | None, name: str | None) -> Iterator[Molecule | Failure]:
     failures: list[Failure] = []
 
     def note(place: str, error: SciExplainError) -> None:
@@ -132,37 +181,20 @@ def _read(data: Path, smiles: str | None, name: str | None) -> Iterator[molecule
     yield from failures
 
 
-def _prepared(
-    question: Question,
-    attempts: Iterator[molecules.Molecule | Failure],
-    run: RunWriter,
-    advance: Callable[[int], object],
-) -> Iterator[_Sample]:
-    for number, attempt in enumerate(attempts):
-        if isinstance(attempt, Failure):
+def _usable(attempts: Iterator[Sample | Failure], run: RunWriter, advance: Callable[[int], object]) -> Iterator[Sample]:
+    """The samples; failures are recorded."""
+    for attempt in attempts:
+        if isinstance(attempt, Sample):
+            yield attempt
+        else:
             run.fail(attempt)
             advance(1)
-            continue
-        place = attempt.source or f"[{number}]"
-        try:
-            yield _Sample(place, molecules.embed(attempt) if question.embed else attempt)
-        except InputError as error:
-            run.fail(Failure(place, attempt.name, str(error), "embed"))
-            advance(1)
 
 
-def _explained(
-    question: Question, batch: Sequence[_Sample], run: RunWriter
-) -> list[tuple[_Sample, MoleculeExplanation]]:
+def _explained(question: Question, batch: Sequence[Sample], run: RunWriter) -> list[tuple[Sample, MoleculeExplanation]]:
     """The molecules that can be explained; the others are recorded."""
     try:
-        found = molecules.explain(
-            question.family,
-            [sample.molecule for sample in batch],
-            question.target,
-            question.composite,
-            on_error=lambda name, error: None,
-        )
+        found = question.answer([sample.molecule for sample in batch], on_error=lambda name, error: None)
     except SciExplainError:  # what is wrong with the question, not with one molecule
         raise
     except Exception as error:  # the user's model may raise anything
@@ -177,7 +209,7 @@ def _explained(
     return list(zip((s for i, s in enumerate(batch) if i not in failed), found, strict=True))
 
 
-def _row(sample: _Sample, a: MoleculeExplanation, seconds: float, picture: str | None, ledger: bool) -> Row:
+def _row(sample: Sample, a: MoleculeExplanation, seconds: float, picture: str | None, ledger: bool) -> Row:
     made = decisions(a.output[None] if a.output.ndim == 1 else a.output.reshape(1))[0]
     return Row(
         id=sample.id,
@@ -195,7 +227,7 @@ def _row(sample: _Sample, a: MoleculeExplanation, seconds: float, picture: str |
     )
 
 
-def _drawn(question: Question, sample: _Sample, a: MoleculeExplanation, run: RunWriter, number: int) -> str | None:
+def _drawn(question: Question, sample: Sample, a: MoleculeExplanation, run: RunWriter, number: int) -> str | None:
     if a.molecule is None:
         return None
     name = f"{number:06d}_{re.sub(r'[^A-Za-z0-9._-]+', '_', sample.molecule.name or sample.id)[:60]}.svg"
@@ -203,7 +235,7 @@ def _drawn(question: Question, sample: _Sample, a: MoleculeExplanation, run: Run
     return name
 
 
-def _list(question: Question, found: list[tuple[_Sample, MoleculeExplanation]], tables: Tables) -> None:
+def _list(question: Question, found: list[tuple[Sample, MoleculeExplanation]], tables: Tables) -> None:
     """The long tables of a batch."""
     if not found:
         return

@@ -50,7 +50,7 @@ def test_a_file_in_the_way_of_the_demo(sciexplain, tmp_path):
     (tmp_path / "demo").write_text("")
     result = sciexplain("demo", "--out", tmp_path / "demo")
     assert result.exit_code == 2
-    assert "is a file" in result.stderr.replace("│\n│ ", "")
+    assert "is a file" in " ".join(result.stderr.replace("│", " ").split())
     result = sciexplain("demo", "--out", tmp_path / "demo" / "inner")
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: [Errno")

@@ -1,0 +1,43 @@
+"""A run over pictures, opened again."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from torch import Tensor
+
+from sciexplain.cli.images_run import Question
+from sciexplain.cli.reopened import Reopened
+from sciexplain.domains import images
+
+
+class _Sample(NamedTuple):
+    id: str
+    picture: images.Picture
+
+
+class ImagesReopened(Reopened):
+    """See :class:`~sciexplain.cli.reopened.Reopened`."""
+
+    kind = "images"
+
+    @cached_property
+    def question(self) -> Question:
+        """What was asked of each picture."""
+        return Question.asked(self.model, self.options)
+
+    def samples(self, ids: Sequence[str]) -> list[images.Picture]:
+        return [sample.picture for sample in self.picked(ids, self._read())]
+
+    def _read(self) -> Iterator[_Sample]:
+        for picture in images.read(self.data, self.options["mode"], on_error=lambda name, error: None):
+            yield _Sample(picture.name, picture)
+
+    def inputs(self, ids: Sequence[str]) -> Tensor:
+        """(N, C, H, W): the pictures as the network gets them, on its device."""
+        like = next(self.model.parameters(), None)
+        inputs = self.question.preprocess(self.samples(ids))
+        return inputs if like is None else inputs.to(like.device, like.dtype)
+
+    def explain(self, ids: Sequence[str]) -> images.ImageExplanation:
+        return self.question.answer(self.samples(ids))

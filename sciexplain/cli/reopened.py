@@ -1,0 +1,139 @@
+"""A run opened again: its rows, its model, and the samples it was made of."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor, nn
+
+from sciexplain.errors import DataError
+from sciexplain.runs import Run
+
+Kind = Literal["images", "molecules", "genomics"]
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+S = TypeVar("S", bound=_Named)
+
+
+@dataclass(frozen=True)
+class Reopened(ABC):
+    """What a run was asked, at hand to be asked again.
+
+    Attributes
+    ----------
+    run
+        Its folder.
+    model
+        The network, in evaluation mode.
+    data
+        The file or folder of samples.
+    """
+
+    run: Run
+    model: nn.Module
+    data: Path
+    kind: ClassVar[Kind]
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Of the command that made the run."""
+        options: Mapping[str, Any] = self.run.info["options"]
+        return options
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The rows without their relevance."""
+        columns = [name for name in self.run.rows.schema.names if name != "relevance"]
+        return self.run.rows.to_table(columns=columns)
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """Of the rows, in their order.
+
+        Raises
+        ------
+        DataError
+            Two rows have the same.
+        """
+        ids = tuple(self.table["id"].to_pylist())
+        if len(set(ids)) < len(ids):
+            twice = next(name for name, count in Counter(ids).items() if count > 1)
+            raise DataError(f"{self.run.path}: two rows have the id {twice!r}; give every sample a name of its own")
+        return ids
+
+    def relevance(self, ids: Sequence[str]) -> list[Tensor]:
+        """As the run has it, each in the domain's shape: (C, H, W), (atoms,) or (L,).
+
+        Raises
+        ------
+        DataError
+            The run has no such row.
+        """
+        self.check(ids)
+        wanted = pc.field("id").isin(list(dict.fromkeys(ids)))
+        rows = self.run.rows.to_table(columns=["id", "relevance", "shape"], filter=wanted)
+        found = {
+            row["id"]: torch.from_numpy(np.array(row["relevance"], np.float32)).reshape(row["shape"])
+            for row in rows.to_pylist()
+        }
+        return [found[name] for name in ids]
+
+    @abstractmethod
+    def samples(self, ids: Sequence[str]) -> Any:
+        """The samples, read again: pictures, molecules or :class:`~sciexplain.domains.genomics.Sequences`.
+
+        Raises
+        ------
+        DataError
+            The run or its data has no such sample.
+        """
+
+    @abstractmethod
+    def explain(self, ids: Sequence[str]) -> Any:
+        """The explanation of these samples as the run was asked for it, in the domain's form."""
+
+    def check(self, ids: Iterable[str]) -> None:
+        """That the run has these rows.
+
+        Raises
+        ------
+        DataError
+            One is not there.
+        """
+        known = set(self.ids)
+        if missing := [name for name in ids if name not in known]:
+            raise DataError(
+                f"{self.run.path} has no row {missing[0]!r}; its {len(known)} rows are {', '.join(self.ids[:3])}, …"
+            )
+
+    def picked(self, ids: Sequence[str], samples: Iterator[S]) -> list[S]:
+        """Those samples, in that order, read no further than the last of them.
+
+        Raises
+        ------
+        DataError
+            The run has no such row, or the data no such sample.
+        """
+        self.check(ids)
+        wanted, found = set(ids), {}
+        for sample in samples:
+            if sample.id in wanted:
+                found[sample.id] = sample
+                if len(found) == len(wanted):
+                    break
+        if missing := wanted - found.keys():
+            raise DataError(f"{self.data} has no sample {sorted(missing)[0]!r}, which {self.run.path} has a row of")
+        return [found[name] for name in ids]
