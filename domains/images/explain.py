@@ -1,9 +1,11 @@
 """Why a model said this about these pictures: relevance per pixel."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,6 +16,9 @@ import sciexplain as sx
 from sciexplain.domains.images.preprocess import Preprocess, as_picture
 from sciexplain.domains.images.read import PathName, Picture, read
 from sciexplain.errors import InputError
+
+if TYPE_CHECKING:
+    from sciexplain.records import Record
 
 Model = Callable[..., Any]
 Pictures = Picture | PathName | NDArray | Tensor | Sequence[Picture | PathName | NDArray]
@@ -73,6 +78,14 @@ class ImageExplanation:
     def label(self, i: int) -> str:
         """Name of the class that was explained for picture i; empty where the target is no class."""
         return class_name(self.target, i, self.labels)
+
+    def record(self, i: int = 0, **options: Any) -> Record:
+        """The record of picture i's decision; options as for :func:`sciexplain.records.record`."""
+        from sciexplain.domains.images.case import picture_case
+        from sciexplain.records import record
+
+        expected = self.relevance[i]
+        return record(picture_case(self, i), **{"labels": self.labels, "expected": expected, **options})
 
 
 def explain(

@@ -1,14 +1,15 @@
 """``sciexplain train``: small honest reference models on a named data set or a user's own table."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sciexplain.cli.console import progress, say
+from sciexplain.cli import train_images, train_prior
+from sciexplain.cli.console import say
+from sciexplain.cli.folders import check_new
+from sciexplain.cli.training import reporting
 from sciexplain.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from sciexplain.domains.genomics.reference.assemble import Reading
 
 app = typer.Typer(no_args_is_help=True, help="Train a small reference model, and say what it is worth.")
+app.command("images", no_args_is_help=True)(train_images.images)
+app.add_typer(train_prior.app, name="prior")
 
 
 @app.command("molecules", no_args_is_help=True)
@@ -50,9 +53,9 @@ def molecules(
     """
     from sciexplain.domains.molecules import reference
 
-    _check_folder(out, overwrite)
+    check_new(out, "model.json", overwrite=overwrite)
     labelled = _labelled(data, target, smiles, unit, seed)
-    with _reporting(model, epochs, quiet=quiet) as report:
+    with reporting(model, epochs, quiet=quiet) as report:
         trained = reference.train(
             labelled,
             model,
@@ -136,11 +139,11 @@ def genomics(
     from sciexplain.domains.genomics import reference
     from sciexplain.domains.genomics.reference.assemble import Reading
 
-    _check_folder(out, overwrite)
+    check_new(out, "model.json", overwrite=overwrite)
     options = {"genome": genome, "length": length, "alphabet": alphabet, "sequence": sequence}
     reading = Reading(options, split, seed)
     labelled = _sequences(data or [], positive or [], negative or [], negatives, target or [], reading)
-    with _reporting(model, epochs, quiet=quiet) as report:
+    with reporting(model, epochs, quiet=quiet) as report:
         trained = reference.train(
             labelled,
             model,
@@ -169,18 +172,6 @@ def genomics(
         *(f"left out {place}: {reason}" for place, reason in labelled.failures),
     ]
     say(lines)
-
-
-@contextmanager
-def _reporting(model: str, epochs: int, *, quiet: bool) -> Iterator[Callable[[Any], None]]:
-    """A progress bar, and what to tell it after each epoch."""
-    with progress(quiet=quiet) as bar:
-        task = bar.add_task(f"training {model}", total=epochs)
-
-        def report(epoch: Any) -> None:
-            bar.update(task, advance=1, description=f"training {model}, validation loss {epoch.valid_loss:.3f}")
-
-        yield report
 
 
 _USES = {"train": "learn from", "valid": "choose by", "test": "test on"}
@@ -244,21 +235,6 @@ def _named(name: str, target: list[str]) -> "LabelledSequences":
 def _stem(path: Path) -> str:
     """The name of a file without what says its kind: ``ctcf`` of ``ctcf.fa.gz``."""
     return path.name.split(".")[0]
-
-
-def _check_folder(out: Path, overwrite: bool) -> None:
-    """That a model may be written there.
-
-    Raises
-    ------
-    DataError
-        It is a file, or holds something else, or a model that was not to be replaced.
-    """
-    if out.exists() and not out.is_dir():
-        raise DataError(f"{out} is a file; give a folder that is empty or does not exist")
-    if out.is_dir() and any(out.iterdir()) and not (overwrite and (out / "model.json").is_file()):
-        remedy = " or --overwrite" if (out / "model.json").is_file() else ""
-        raise DataError(f"{out} is not empty; give another folder{remedy}")
 
 
 def _labelled(data: str, target: str | None, smiles: str | None, unit: str, seed: int) -> "LabelledMolecules":
