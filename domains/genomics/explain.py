@@ -267,7 +267,7 @@ def _answered(question: Question, sequences: Sequences) -> SequenceExplanation:
         explanation.score,
         explanation.target,
         extra=relevance[:, letters:] if relevance.shape[1] > letters else None,
-        explanations=(explanation,),
+        explanations=(replace(explanation, origin=None),),  # its references would be kept for nothing
         _hypothetical=hypothetical,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,6 +13,9 @@ from torch import Tensor
 import sciexplain as sx
 from sciexplain.domains.genomics.sequences import Sequences
 from sciexplain.errors import InputError
+
+if TYPE_CHECKING:
+    from sciexplain.records import Record
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +103,13 @@ class SequenceExplanation:
                 raise InputError(f"{name} has shape {tuple(value.shape)}; expected {shape} for these sequences.")
         score = nucleotides.sum(1) if score is None else score
         return cls(sequences, nucleotides, contributions, score, _hypothetical=hypothetical, **others)
+
+    def record(self, row: int = 0, **options: Any) -> Record:
+        """The record of one sequence's decision; options as for :func:`sciexplain.records.record`."""
+        from sciexplain.domains.genomics.case import sequence_case
+        from sciexplain.records import record
+
+        return record(sequence_case(self, row), **{"expected": self.nucleotides[row], **options})
 
     def __len__(self) -> int:
         return len(self.sequences)

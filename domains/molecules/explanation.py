@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -26,6 +26,9 @@ from sciexplain.domains.molecules.grid import grid
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.view3d import view
 from sciexplain.errors import InputError
+
+if TYPE_CHECKING:
+    from sciexplain.records import Record
 
 Search = Literal["exact", "max_product"]
 Walk = tuple[int, ...]
@@ -93,6 +96,13 @@ class MoleculeExplanation:
     def name(self) -> str:
         """The molecule's; empty where nobody knows."""
         return "" if self.molecule is None else self.molecule.name
+
+    def record(self, **options: Any) -> Record:
+        """The record of this decision; options as for :func:`sciexplain.records.record`."""
+        from sciexplain.domains.molecules.case import molecule_case
+        from sciexplain.records import record
+
+        return record(molecule_case(self), **{"expected": self.atoms, **options})
 
     # -- atoms and bonds -------------------------------------------------------------------------------------------
 
