@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -154,10 +154,17 @@ def attributed(e: ImageExplanation, method: str) -> Tensor:
 def max_sensitivity(e: ImageExplanation, **options: Any) -> Tensor:
     """The largest relative change of relevance under a little noise, (N,) float64, as the pictures were explained.
 
-    Options as for :func:`sciexplain.evaluate.max_sensitivity`: ``radius``, ``draws``, ``seed``.
+    Options as for :func:`sciexplain.evaluate.max_sensitivity`: ``radius``, ``draws``, ``seed``. Noise takes no pixel
+    beyond black or white.
     """
-    origin = _origin(e)
-    return evaluate.max_sensitivity(origin.model, origin.inputs, _target(e), explain=_again(origin), **options)
+    origin, again = _origin(e), _again(_origin(e))
+
+    def explain(model: Any, inputs: Any, target: Any) -> sx.Explanation:
+        if e.preprocess is not None:
+            inputs = inputs.clamp(e.preprocess.low.to(inputs), e.preprocess.high.to(inputs))
+        return again(model, inputs, target)
+
+    return evaluate.max_sensitivity(origin.model, origin.inputs, _target(e), explain=explain, **options)
 
 
 def sanity(e: ImageExplanation, **options: Any) -> Sanity:
@@ -169,7 +176,7 @@ def sanity(e: ImageExplanation, **options: Any) -> Sanity:
     return evaluate.sanity(origin.model, origin.inputs, _target(e), explain=_again(origin), **options)
 
 
-def _again(origin: Any) -> Any:
+def _again(origin: Any) -> Callable[[Any, Any, Any], sx.Explanation]:
     """The same question about another network, or other pixels."""
     options = {k: v for k, v in origin.options.items() if k not in ("ledger", "layers")}
 

@@ -78,3 +78,12 @@ def test_stability_and_sanity_are_those_of_the_core():
     torch.testing.assert_close(evaluate.max_sensitivity(e, seed=2), expected)
     expected = sx.evaluate.sanity(net, x, target, composite="epsilon_plus", seed=2)
     torch.testing.assert_close(evaluate.sanity(e, seed=2).similarity, expected.similarity)
+
+
+def test_noise_stays_between_black_and_white():
+    """Where the first rule has bounds, noise beyond them would be refused."""
+    black_and_white = [(picture > 0.5).astype(np.float32) for picture in pictures()]
+    preprocess = Preprocess(mean=(0.5,), std=(0.25,))
+    e = images.explain(network(), black_and_white, 1, preprocess=preprocess, composite="epsilon_gamma_box")
+    found = evaluate.max_sensitivity(e, radius=0.1)
+    assert bool((found > 0).all()) and bool(torch.isfinite(found).all())
