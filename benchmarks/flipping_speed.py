@@ -3,9 +3,9 @@
     python benchmarks/flipping_speed.py [--digits 500] [--rounds 3] [--networks lenet convolutional dense] [--cpu-time]
 
 One run, interleaved round by round in one process, medians. ``bare`` runs every step of every digit through the network
-and does nothing else, in passes just as large as ours. Ours is below it where steps change nothing (a black pixel set to
-black is not run again), and because images run with channels last. Digits from the shared data folder, or noise on as
-many pixels where it is absent.
+and does nothing else, in passes just as large as ours. Ours is below it where steps change nothing (a black pixel set
+to black is not run again), and because images run with channels last. Digits from the shared data folder, or noise on
+as many pixels where it is absent.
 """
 
 from __future__ import annotations
@@ -118,9 +118,8 @@ def main() -> None:
     torchvision()  # Quantus imports it where it is installed
     warnings.filterwarnings("ignore")
     x, y, kind = digits(arguments.digits)
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {len(x)} digits ({kind}){', CPU time' if arguments.cpu_time else ''}\n"
-    )
+    clocked = ", CPU time" if arguments.cpu_time else ""
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {len(x)} digits ({kind}){clocked}\n")
     columns = ("network", "filler", "pixels in a step", "ours (s)", "Quantus / ours", "Quantus / bare", "ours / bare")
     print("| " + " | ".join((*columns, "largest difference of curves")) + " |")
     print("|---|---|---|---|---|---|---|---|")

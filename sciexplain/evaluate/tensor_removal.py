@@ -86,7 +86,7 @@ class TensorRemoval:
         of = torch.as_tensor(samples, dtype=torch.long)
         masks = kept if isinstance(kept, Tensor) else torch.stack(list(kept))
         scores = self.scorer.given[of]
-        changed = (~masks.all(1)).nonzero()[:, 0]
+        changed = (masks.view(torch.uint8).amin(1) == 0).nonzero()[:, 0]  # much faster than all(1)
         # A target callable sees whole copies of the batch, which the scorer puts together from all rows.
         step = max(1, len(changed)) if self.scorer.together else self.scorer.batch_size
         for rows in changed.split(step):

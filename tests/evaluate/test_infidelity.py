@@ -46,7 +46,7 @@ def test_equals_the_definition(perturbation, kind):
         if perturbation == "subset":
             assert bool(((changes != 0).flatten(1).sum(1) == 2 * 5).all())
         told = (phi[i] * ((changes != 0) if kind == "relevance" else changes)).flatten(1).sum(1)
-        lost = CURVED(X[i][None])[0, 0] - CURVED(rows)[:, 0]
+        lost = (CURVED(X[i][None])[0, 0] - CURVED(rows)[:, 0]).detach()
         assert float(found[i]) == pytest.approx(float((told - lost).square().mean()))
         slope = torch.linalg.lstsq(told[:, None], lost[:, None]).solution[0, 0]
         best = float((slope * told - lost).square().mean())
