@@ -7,7 +7,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := images,molecules,molecules-3d,chemprop,genomics,dev
+EXTRAS := images,molecules,molecules-3d,chemprop,genomics,report,dev
 # Directories are listed too: their time changes when a file is deleted.
 SOURCES := $(shell find sciexplain domains datasets -not -path '*__pycache__*')
 

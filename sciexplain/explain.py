@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from .explanation import Explanation
 from .inputs import Inputs, buffers_restored
 from .methods import METHODS
 from .methods.part import Part
+from .origin import Origin
 from .targets import Target, normalized, start
 
 __all__ = ["explain"]
@@ -127,7 +129,7 @@ def explain(
                     "are no samples of their own and cannot be split."
                 )
             parts.append(part)
-    return _joined(given, parts, method)
+    return replace(_joined(given, parts, method), origin=Origin(model, inputs, target, method, options))
 
 
 def _rows_per_run(model: Callable[..., Any], given: Inputs, target: Target) -> int:

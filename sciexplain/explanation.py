@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,6 +15,10 @@ from torch import Tensor
 from .engine.base import UnknownOperation
 from .engine.ledger import ACCOUNTS, Ledger, LedgerRow
 from .errors import DataError
+from .origin import Origin
+
+if TYPE_CHECKING:
+    from .records import Record
 
 Tensors = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
 FORMAT = 1
@@ -50,6 +54,8 @@ class Explanation:
         What one more unit of an input would have got: relevance over activation in LRP, DeepLIFT's multipliers (their
         mean over references), the gradient or its mean. None for methods without, and for LRP whose first rule yields
         relevance itself (z^B, w², flat); tokens have none.
+    origin : Origin or None
+        The model and the inputs, so that :meth:`record` can ask again; None for what was read from a file.
     """
 
     relevance: Tensors
@@ -63,6 +69,7 @@ class Explanation:
     stepped_over: str | None = None
     convergence_error: Tensor | None = None
     multipliers: Tensors | None = None
+    origin: Origin | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
         over = f", {self.stepped_over} stepped over" if self.stepped_over else ""
@@ -71,6 +78,47 @@ class Explanation:
             gap = f", convergence error {self.convergence_error.abs().max():.2g}"
         unknown = f", {len(self.unknown)} operations without a rule" if self.unknown else ""
         return f"Explanation({self.method}, {len(self.score)} samples{over}{gap}{unknown})"
+
+    def record(
+        self,
+        index: int = 0,
+        *,
+        name: str = "",
+        labels: Sequence[str] | None = None,
+        prototypes: Sequence[Mapping[str, Any]] = (),
+        measure: bool = True,
+        seed: int = 0,
+    ) -> Record:
+        """The record of one sample's decision: asked for again, alone, and written down to be verified.
+
+        Parameters
+        ----------
+        index
+            Of the sample.
+        name
+            Of the sample.
+        labels, prototypes, measure, seed
+            As for :func:`sciexplain.records.record`.
+
+        Raises
+        ------
+        InputError
+            The explanation was read from a file or copied, or its model or inputs were changed since.
+
+        Examples
+        --------
+        >>> import torch, sciexplain as sx
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()
+        >>> record = sx.explain(model, torch.randn(2, 4)).record(1, name="Mary's loan", labels=["no", "later", "yes"])
+        >>> len(record.document["decision"]["alternatives"])
+        3
+        """
+        from .records.make import record
+        from .records.tensor_case import case_of, relevance_of
+
+        case = case_of(self, index, name=name)
+        expected = relevance_of(self, index)
+        return record(case, labels=labels, prototypes=prototypes, measure=measure, expected=expected, seed=seed)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write ``path`` (``.safetensors``) and the same name with ``.json``.

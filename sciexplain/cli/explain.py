@@ -7,7 +7,7 @@ import typer
 
 from sciexplain.cli import explain_genomics, explain_molecules, options
 from sciexplain.cli.console import progress, report_run
-from sciexplain.runs import RunWriter, describe_files, describe_model, describe_versions, load_model
+from sciexplain.runs import RunWriter, describe_files, describe_model, describe_versions
 
 # Options with a parser are Any: typer cannot name the types they become.
 app = typer.Typer(no_args_is_help=True, help="Explain a model's decisions on a data set, row by row.")
@@ -21,8 +21,9 @@ def images(
     model: Annotated[
         str,
         typer.Option(
-            metavar="MODULE:FUNCTION",
-            help="Function that returns the model: a module here or installed, or path/to/file.py:FUNCTION.",
+            metavar="FOLDER|MODULE:FUNCTION",
+            help="A folder that `train images` made, or a function that returns the model: of a module here or "
+            "installed, or path/to/file.py:FUNCTION.",
         ),
     ],
     data: Annotated[Path, typer.Option(exists=True, help="A folder of pictures, or one file (also NPZ, TIFF).")],
@@ -70,7 +71,7 @@ def images(
     failed, and why) and pictures/. Exit code 0: done; 1: done, some pictures failed; 2: wrong usage.
     """
     from sciexplain.cli.images_run import Question, explain_pictures
-    from sciexplain.domains.images import list_images
+    from sciexplain.domains.images import list_images, load_model
 
     files = list_images(data)[:limit] if data.is_dir() else [data]
     network = load_model(model, weights, unsafe_pickle=unsafe_pickle).to(device)

@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 from sciexplain.cli.genomics_question import Question, agreed, read_records
 from sciexplain.cli.reopened import Reopened
 from sciexplain.domains import genomics
+from sciexplain.domains.genomics.case import sequence_case
 from sciexplain.domains.genomics.models import as_called
+from sciexplain.prototypes import Prototypes
+from sciexplain.records import Case
 
 
 class _Sample(NamedTuple):
@@ -51,3 +54,9 @@ class SequencesReopened(Reopened):
 
     def explain(self, ids: Sequence[str]) -> genomics.SequenceExplanation:
         return self.question.answer(self.samples(ids))
+
+    def case(self, name: str) -> Case:
+        return sequence_case(self.explain([name]), 0)
+
+    def prototypes(self, ids: Sequence[str], target: int | None, k: int, *, layer: str | None = None) -> Prototypes:
+        return genomics.prototypes(self.model, self.samples(ids), target, k, layer=layer, members="all")

@@ -9,6 +9,9 @@ from torch import Tensor
 from sciexplain.cli.images_run import Question
 from sciexplain.cli.reopened import Reopened
 from sciexplain.domains import images
+from sciexplain.domains.images.case import picture_case
+from sciexplain.prototypes import Prototypes
+from sciexplain.records import Case
 
 
 class _Sample(NamedTuple):
@@ -41,3 +44,9 @@ class ImagesReopened(Reopened):
 
     def explain(self, ids: Sequence[str]) -> images.ImageExplanation:
         return self.question.answer(self.samples(ids))
+
+    def case(self, name: str) -> Case:
+        return picture_case(self.explain([name]), 0)
+
+    def prototypes(self, ids: Sequence[str], target: int | None, k: int, *, layer: str | None = None) -> Prototypes:
+        return images.prototypes(self.model, self.inputs(ids), target, k, layer=layer, members="all")

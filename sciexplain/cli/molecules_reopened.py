@@ -8,6 +8,9 @@ from typing import Any
 from sciexplain.cli.molecules_run import Question, Sample, read_samples
 from sciexplain.cli.reopened import Reopened
 from sciexplain.domains import molecules
+from sciexplain.domains.molecules.case import molecule_case
+from sciexplain.prototypes import Prototypes
+from sciexplain.records import Case
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,9 @@ class MoleculesReopened(Reopened):
 
     def explain(self, ids: Sequence[str]) -> molecules.MoleculeExplanations:
         return self.question.answer(self.samples(ids))
+
+    def case(self, name: str) -> Case:
+        return molecule_case(self.explain([name])[0])
+
+    def prototypes(self, ids: Sequence[str], target: int | None, k: int, *, layer: str | None = None) -> Prototypes:
+        return molecules.prototypes(self.family, self.samples(ids), target, k, layer=layer)

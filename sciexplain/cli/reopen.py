@@ -8,7 +8,7 @@ from torch import nn
 
 from sciexplain.cli.reopened import Reopened
 from sciexplain.errors import DataError, ModelError
-from sciexplain.runs import Run, describe_files, load_model, open_run
+from sciexplain.runs import Run, describe_files, open_run
 from sciexplain.runs.provenance import state_sha256
 
 
@@ -41,11 +41,34 @@ def reopen(
     ModelError
         The model cannot be found, or is not what it was.
     """
-    run = open_run(path)
+    return asked_again(
+        open_run(path), model=model, weights=weights, data=data, unsafe_pickle=unsafe_pickle, device=device
+    )
+
+
+def asked_again(
+    run: Run,
+    *,
+    model: str | None = None,
+    weights: Path | None = None,
+    data: Path | None = None,
+    unsafe_pickle: bool = False,
+    device: str = "cpu",
+    same_weights: bool = True,
+) -> Reopened:
+    """See :func:`reopen`, of which this is the part without a folder of rows.
+
+    Parameters
+    ----------
+    run
+        Of which ``info`` alone is read.
+    same_weights
+        Refuse a model that is not what it was.
+    """
     asked: Mapping[str, Any] = run.info["model"]
     weights = weights or (None if model is not None or asked["weights"] is None else Path(asked["weights"]))
     opened = _opened(run, model or asked["reference"], weights, _data(run, data), unsafe_pickle)
-    if state_sha256(opened.model) != asked["state_sha256"]:
+    if same_weights and state_sha256(opened.model) != asked["state_sha256"]:
         raise ModelError(
             f"the weights of {model or asked['reference']} are not those that {run.path} was made with; give the model "
             "of then with --model and --weights, or explain anew"
@@ -58,6 +81,7 @@ def _opened(run: Run, model: str, weights: Path | None, data: Path, unsafe_pickl
     kind, options = str(run.info.get("command", "")).rpartition(" ")[2], run.info["options"]
     if kind == "images":
         from sciexplain.cli.images_reopened import ImagesReopened
+        from sciexplain.domains.images import load_model
 
         return ImagesReopened(run, load_model(model, weights, unsafe_pickle=unsafe_pickle), data)
     if kind == "molecules":

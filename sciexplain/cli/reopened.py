@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from sciexplain.errors import DataError
+from sciexplain.prototypes import Prototypes
+from sciexplain.records import Case
 from sciexplain.runs import Run
 
 Kind = Literal["images", "molecules", "genomics"]
@@ -95,6 +97,8 @@ class Reopened(ABC):
     def samples(self, ids: Sequence[str]) -> Any:
         """The samples, read again: pictures, molecules or :class:`~sciexplain.domains.genomics.Sequences`.
 
+        Not held against the rows, which a record alone does not have: see :meth:`check`.
+
         Raises
         ------
         DataError
@@ -104,6 +108,14 @@ class Reopened(ABC):
     @abstractmethod
     def explain(self, ids: Sequence[str]) -> Any:
         """The explanation of these samples as the run was asked for it, in the domain's form."""
+
+    @abstractmethod
+    def case(self, name: str) -> Case:
+        """The decision about one sample, at hand to be asked again."""
+
+    @abstractmethod
+    def prototypes(self, ids: Sequence[str], target: int | None, k: int, *, layer: str | None = None) -> Prototypes:
+        """k of these samples that stand for all of them; see :func:`sciexplain.prototypes`."""
 
     def check(self, ids: Iterable[str]) -> None:
         """That the run has these rows.
@@ -125,9 +137,8 @@ class Reopened(ABC):
         Raises
         ------
         DataError
-            The run has no such row, or the data no such sample.
+            The data has no such sample.
         """
-        self.check(ids)
         wanted, found = set(ids), {}
         for sample in samples:
             if sample.id in wanted:
@@ -135,5 +146,5 @@ class Reopened(ABC):
                 if len(found) == len(wanted):
                     break
         if missing := wanted - found.keys():
-            raise DataError(f"{self.data} has no sample {sorted(missing)[0]!r}, which {self.run.path} has a row of")
+            raise DataError(f"{self.data} has no sample {sorted(missing)[0]!r}, which {self.run.path} was made of")
         return [found[name] for name in ids]

@@ -8,6 +8,9 @@
     RUN/heatmaps.png              some samples with colour bars, to open first
     RUN/pictures/                 a drawing of every sample
 
+``sciexplain evaluate`` adds ``evaluation.json``, ``.parquet`` and ``.png``; ``sciexplain audit`` adds ``audit.json``,
+``audit.png`` and ``clusters.parquet``.
+
 A run over molecules has ``molecules.png`` to open first, and beside it ``molecules.sdf``, ``atoms.parquet``,
 ``bonds.parquet`` and, where asked for, ``walks.parquet`` and ``fragments.parquet``.
 
@@ -40,6 +43,10 @@ _FILES = (
     "errors.parquet",
     "heatmaps.png",
     "run.json",
+    *(f"evaluation.{ending}" for ending in ("json", "parquet", "png")),
+    "audit.json",
+    "audit.png",
+    "clusters.parquet",
     "molecules.png",
     "molecules.sdf",
     "motifs.html",

@@ -79,3 +79,68 @@ def command():
         return subprocess.run([script, *arguments], capture_output=True, text=True, check=False)
 
     return run
+
+
+SEQUENCES = """
+import torch
+from torch import nn
+
+def make():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv1d(4, 6, 5), nn.ReLU(), nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(6, 2)).eval()
+"""
+GRAPHS = """
+import torch
+from torch_geometric.nn import GIN, global_add_pool
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gin, self.out = GIN(9, 8, 2), torch.nn.Linear(8, 1)
+    def forward(self, x, edge_index, batch):
+        return self.out(global_add_pool(self.gin(x, edge_index), batch))
+
+def make():
+    torch.manual_seed(0)
+    return Net().eval()
+"""
+
+
+def write_images(folder):
+    return [
+        "images",
+        "--model",
+        "network_of_cli_tests.py:make",
+        "--data",
+        "pictures",
+        "--mean",
+        "0.5",
+        "--resize",
+        "8,8",
+    ]
+
+
+def write_molecules(folder):
+    (folder / "graphs_of_cli_tests.py").write_text(GRAPHS)
+    (folder / "data.csv").write_text("name,smiles\na,CCO\nb,C1CC\nc,c1ccccc1O\nd,CC(=O)N\n")
+    return ["molecules", "--model", "graphs_of_cli_tests.py:make", "--featurizer", "pyg", "--data", "data.csv"]
+
+
+def write_genomics(folder):
+    (folder / "sequences_of_cli_tests.py").write_text(SEQUENCES)
+    rng = np.random.default_rng(0)
+    letters = ["".join(rng.choice(list("ACGT"), n)) for n in (20, 20, 18, 20)]
+    (folder / "data.fa").write_text("".join(f">s{i}\n{line}\n" for i, line in enumerate(letters)))
+    return ["genomics", "--model", "sequences_of_cli_tests.py:make", "--data", "data.fa", "--strand", "both"]
+
+
+DOMAINS = {"images": write_images, "molecules": write_molecules, "genomics": write_genomics}
+
+
+@pytest.fixture(params=DOMAINS)
+def made(folder, sciexplain, request):
+    """A run of each domain, in the folder ``run``; its name."""
+    arguments = DOMAINS[request.param](folder)
+    result = sciexplain("explain", *arguments, "--out", "run", "--quiet")
+    assert result.exit_code == (0 if request.param == "images" else 1), result.output
+    return request.param

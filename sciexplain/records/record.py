@@ -1,0 +1,159 @@
+"""A record: one JSON document with a digest, the names of those who signed it off, and its printed forms."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from .._files import PathName, written
+from ..errors import DataError
+from . import digest
+
+if TYPE_CHECKING:
+    from .verify import Verification
+
+FORMAT = "sciexplain-record"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was decided about one sample, why, and with what.
+
+    Attributes
+    ----------
+    document
+        JSON values: ``input``, ``model``, ``versions``, ``question``, ``decision``, ``relevance``, ``conservation``,
+        ``faithfulness``, ``prototypes``, ``caveats``, ``picture``, ``asked``, and ``digest``, the sha256 of them all.
+    signed_off
+        Who stands for it: each has ``name``, ``role``, ``statement``, ``date`` and the ``digest`` that was signed.
+
+    Notes
+    -----
+    The digest tells a record that was changed. It is no proof of who made it: for that, sign the file itself.
+    """
+
+    document: Mapping[str, Any]
+    signed_off: tuple[Mapping[str, str], ...] = ()
+
+    @classmethod
+    def sealed(cls, document: Mapping[str, Any]) -> Record:
+        """A record of a document that has no digest yet."""
+        return cls({**document, "digest": digest.of_document(document)})
+
+    def __repr__(self) -> str:
+        name = self.document["input"]["name"]
+        return f"Record({name or self.document['kind']}, score {self.score:.4g}, {self.digest[:12]})"
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the document."""
+        return str(self.document["digest"])
+
+    @property
+    def score(self) -> float:
+        """The explained output."""
+        return float(self.document["decision"]["score"])
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What to know before relying on it, in plain words."""
+        return tuple(self.document["caveats"])
+
+    @property
+    def picture(self) -> bytes | None:
+        """A PNG of the sample and its relevance."""
+        return None if self.document["picture"] is None else base64.b64decode(self.document["picture"])
+
+    def relevance(self, name: str | None = None) -> NDArray[Any]:
+        """Relevance as it was, by its name in the document; the first where none is given."""
+        entries = self.document["relevance"]
+        return digest.unpacked(entries[name] if name is not None else next(iter(entries.values())))
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the document is what its digest says."""
+        return digest.of_document({k: v for k, v in self.document.items() if k != "digest"}) == self.digest
+
+    def sign(self, name: str, role: str = "", statement: str = "") -> Record:
+        """The same record with one more person who stands for it.
+
+        Raises
+        ------
+        DataError
+            No name, or the document was changed since it was made.
+        """
+        if not name.strip():
+            raise DataError("a record is signed off by somebody: give a name")
+        if not self.untouched:
+            raise DataError("the record was changed since it was made, so nobody should sign it off; make it anew")
+        date = datetime.now(UTC).isoformat(timespec="seconds")
+        entry = {"name": name, "role": role, "statement": statement, "date": date, "digest": self.digest}
+        return Record(self.document, (*self.signed_off, entry))
+
+    def verify(self, model: Any, inputs: Any, **options: Any) -> Verification:
+        """Ask ``model`` about ``inputs`` again; see :func:`sciexplain.records.verify`."""
+        from .tensor_case import case_again
+        from .verify import verify
+
+        return verify(self, case_again(self, model, inputs, **options))
+
+    def save(self, path: PathName) -> Path:
+        """Write the record as ``.json``, or as one page of ``.html`` or ``.pdf``.
+
+        Raises
+        ------
+        DataError
+            Another ending, or a folder that does not exist.
+        """
+        kind = Path(path).suffix.lower()
+        if kind == ".json":
+            document = {**self.document, "signed_off": [dict(entry) for entry in self.signed_off]}
+            text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=True) + "\n"
+            return written(path, lambda file: _write(file, text.encode()))
+        if kind == ".html":
+            from .page import html
+
+            page = html(self)
+            return written(path, lambda file: _write(file, page.encode()))
+        if kind == ".pdf":
+            from .sheet import write_pdf
+
+            return written(path, lambda file: write_pdf(self, file))
+        raise DataError(f"{path}: a record is written as .json, .html or .pdf")
+
+
+def _write(file: Path, data: bytes) -> None:
+    file.write_bytes(data)
+
+
+def load(path: PathName) -> Record:
+    """Read a record that :meth:`Record.save` wrote as JSON.
+
+    Raises
+    ------
+    DataError
+        There is none, or it is of a later version.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(f"{path} is no record: {error}; expected the .json that a record was saved as") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise DataError(f"{path} is no record: expected the .json that a record was saved as")
+    if document["format_version"] > FORMAT_VERSION:
+        raise DataError(
+            f"{path} has record format {document['format_version']}; this version of sciexplain reads up to "
+            f"{FORMAT_VERSION}: install a newer one"
+        )
+    signed_off = tuple(document.pop("signed_off", ()))
+    return Record(document, signed_off)
