@@ -159,4 +159,5 @@ def buffers_restored(model: Callable[..., Any]) -> Iterator[None]:
     finally:
         with torch.no_grad():
             for buffer, values in before:
-                buffer.copy_(values)
+                if not torch.equal(buffer, values):  # autograd may have kept one that did not change
+                    buffer.copy_(values)

@@ -110,10 +110,10 @@ class Rule:
         """
         # Behind a ReLU no output below zero carries relevance, so its lines vanish.
         shares = [s for s in self.shares() if not (layer.rectified and s.side < 0)]
-        if c.requires_grad:
-            return self._as_linear_map(layer, c, shares)
         if layer.nonnegative_input and len(shares) == 1:
             return self._propagate_mixed(layer, c, shares[0])
+        if c.requires_grad:
+            return self._as_linear_map(layer, c, shares)
         sums = sums_by_sign(layer, exact=any(0 in (s.positive, s.negative) for s in shares))
         up = sums.positive
         down = torch.empty_like(up) if sums.negative is None else sums.negative
@@ -150,6 +150,10 @@ class Rule:
         bias = None if layer.bias is None else _mix(layer.bias, share)
         total = layer.forward(layer.x, weight, bias)
         known_sign = share.negative == 0 or bool(share.side)
+        if c.requires_grad:
+            denominator = _open_below(total, self.stabilizer) if known_sign else stabilize(total, self.stabilizer)
+            z = layer.z.clamp(min=0) if share.side > 0 and not layer.rectified else layer.z
+            return layer.transpose(c * z / denominator, weight)
         for c_, z, t in blocks(like(c, total), like(layer.z, total), total):
             denominator = _open_below(t, self.stabilizer) if known_sign else stabilize(t, self.stabilizer)
             torch.mul(c_, z.clamp(min=0) if share.side > 0 and not layer.rectified else z, out=t)
@@ -161,7 +165,7 @@ class Rule:
         return layer.transpose(g, weight)
 
     def _as_linear_map(self, layer: LinearLayer, c: Tensor, shares: list[Share]) -> Tensor:
-        """:meth:`propagate` out of place, so that it can be differentiated by ``c``; see engine.call.slopes_fixed."""
+        """:meth:`propagate` out of place, to be differentiated; see engine.call.slopes_fixed and engine.twins."""
         sums = sums_by_sign(layer, exact=any(0 in (s.positive, s.negative) for s in shares))
         z = like(layer.z, sums.positive)
         p, n = sums.positive, z - sums.positive if sums.negative is None else sums.negative
@@ -209,9 +213,9 @@ class Epsilon(Rule):
 
     def propagate(self, layer: LinearLayer, c: Tensor) -> Tensor:
         z = layer.z
-        if c.requires_grad:  # as a linear map of c; see engine.call.slopes_fixed
+        if c.requires_grad:  # as a linear map of c; see engine.call.slopes_fixed, engine.twins
             if self.epsilon:
-                share = z.abs().add_(self.epsilon).reciprocal_().mul_(-self.epsilon).add_(1)
+                share = 1 - self.epsilon / (z.abs() + self.epsilon)
             else:
                 share = (z > 0).to(c) if layer.rectified else torch.ones_like(z)
             return layer.pull_back(c * share)
@@ -379,7 +383,7 @@ class ZBox(Rule):
 
     def check(self, layer: LinearLayer) -> None:
         """Refuse an input that leaves the bounds, beyond rounding."""
-        x, low, high = layer.x, layer.expand_input(self.low), layer.expand_input(self.high)
+        x, low, high = layer.x.detach(), layer.expand_input(self.low), layer.expand_input(self.high)
         if not x.numel():
             return
         slack = 1e-5 * max(float(high.abs().max()), float(low.abs().max()), 1e-30)
@@ -399,6 +403,10 @@ class ZBox(Rule):
         if layer.bias is not None:
             shift = shift + layer.bias
         g = layer.z - shift
+        if c.requires_grad:
+            g = c * layer.z / stabilize(g, self.stabilizer)
+            to_x, to_low, to_high = layer.transpose_all(g, (weight, positive, negative))
+            return x * to_x - low * to_low - high * to_high
         for c_, z, t in blocks(like(c, g), like(layer.z, g), g):
             t.copy_(c_ * z / stabilize(t, self.stabilizer))
         layer.absorb("stabilizer", lambda: c * layer.z - g * (layer.z - shift))

@@ -55,6 +55,7 @@ def sums_by_sign(layer: LinearLayer, *, exact: bool) -> Sums:
     )
 
 
+@torch.no_grad()
 def _differ_in_few_digits(a: Tensor, b: Tensor) -> bool:
     """Whether somewhere the difference of ``a`` and ``b`` has lost most of its digits (an exact 0 has lost none)."""
     limit = torch.finfo(a.dtype).eps ** (1 / 3)
@@ -77,6 +78,9 @@ def to_contributions(layer: LinearLayer, factors: list[Tensor], *, exact: bool) 
         above = layer.transpose(up, w_plus).add_(layer.transpose(down, w_minus))
         below = layer.transpose(up, w_minus).add_(layer.transpose(down, w_plus))
         return torch.where(x < 0, below, above)
+    if up.requires_grad:
+        plain = layer.transpose((up + down) / 2, layer.weight)
+        return plain + layer.transpose((up - down) / 2, layer.weight.abs()) * x.sign()
     for u, d in blocks(up, down):
         half_difference = (u - d).div_(2)
         u.add_(d).div_(2)

@@ -319,6 +319,18 @@ NAMES = {
 }  # fmt: skip
 
 
+def test_a_normalisation_merged_into_what_follows_it_has_no_relevance_of_its_own():
+    model = nn.Sequential(
+        *(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Sequential(nn.BatchNorm2d(3)), nn.Conv2d(3, 2, 3)),
+        *(nn.Flatten(), nn.Linear(32, 2)),
+    ).eval()
+    x = torch.randn(2, 1, 8, 8)
+    for name in ("2", "2.0"):
+        with pytest.raises(sx.InputError, match="is one layer with the linear layer behind it"):
+            sx.explain(model, x, 1, layers=[name])
+    assert list(sx.explain(model, x, 1, layers=["*"]).layers) == ["0", "1", "3", "4", "5", ""]
+
+
 @pytest.mark.parametrize("case", NAMES)
 def test_names_of_layers(case):
     patterns, names = NAMES[case]

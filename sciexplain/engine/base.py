@@ -26,6 +26,7 @@ from .torchscript import followed
 
 if TYPE_CHECKING:
     from .tokens import Tokens
+    from .twins import Twins
 
 OnUnknown = Literal["warn", "error", "gradient"]
 
@@ -52,6 +53,7 @@ class Engine(TorchFunctionMode):
     """
 
     tokens: Tokens
+    twins: Twins | None = None
 
     def __init__(
         self,
@@ -167,12 +169,15 @@ class Engine(TorchFunctionMode):
             if value.is_inference():  # autograd cannot keep it
                 return value.clone()
             foreign = value.is_leaf and value.requires_grad and self._is_foreign(value)
-            return value.detach() if foreign else value
+            return self.detached(value) if foreign else value
         if type(value) in (tuple, list):
             return type(value)([self._without_parameters(v) for v in value])
         if type(value) is dict:
             return {k: self._without_parameters(v) for k, v in value.items()}
         return value
+
+    def detached(self, parameter: Tensor) -> Tensor:
+        return parameter.detach()
 
     def _is_foreign(self, leaf: Tensor) -> bool:
         return isinstance(leaf, nn.Parameter) if self._roots is None else id(leaf) not in self._roots

@@ -43,7 +43,15 @@ class Call:
 
     def run(self) -> Any:
         """The operation as torch does it."""
-        return self.func(*self.args, **self.kwargs)
+        twins = self.lrp.twins
+        return self.func(*self.args, **self.kwargs) if twins is None else twins.run(self)
+
+    def evaluated(self) -> Any:
+        """The operation's result, not joined to the graph; see :meth:`LRP.values_of`."""
+        if (twins := self.lrp.twins) is not None:
+            return twins.evaluated(self)
+        with torch.no_grad():
+            return self.func(*self.args, **self.kwargs)
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """The argument called ``name``, wherever this spelling of the operation has it, or that at ``position``."""
@@ -53,10 +61,14 @@ class Call:
         return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
 
     def replace(self, change: Callable[[Tensor], Tensor], only: Callable[[Tensor], bool] = lambda t: True) -> None:
-        """Put ``change(t)`` in the place of every active argument ``t`` that ``only`` accepts."""
+        """Put ``change(t)``, of the same values, in the place of every active argument ``t`` that ``only`` accepts."""
         replaced = {id(t): change(t) for t in self.active if only(t)}
         if not replaced:
             return
+        if (twins := self.lrp.twins) is not None:
+            for before in self.active:
+                if id(before) in replaced:
+                    twins.put(replaced[id(before)], twins.of(before))
         self.args = swapped(self.args, replaced)
         self.kwargs = swapped(self.kwargs, replaced)
         self.active = [replaced.get(id(t), t) for t in self.active]

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..errors import InputError
 from . import tags
 from .call import tensors_in
 from .layer import layer_of
@@ -38,6 +39,7 @@ class Captures:
         self.patterns = tuple(patterns)
         self._yields_relevance = yields_relevance
         self.slots: dict[str, list[Slot]] = {}
+        self._merged: set[str] = set()
 
     def on_output(self, name: str, output: Any) -> None:
         if not any(fnmatchcase(name, pattern) for pattern in self.patterns):
@@ -50,5 +52,30 @@ class Captures:
                 if (layer := layer_of(tensor)) is not None:
                     layer.captures.append(slot)
 
-    def missing(self) -> list[str]:
-        return [p for p in self.patterns if not any(fnmatchcase(name, p) for name in self.slots)]
+    def merge(self, slots: Sequence[Any]) -> None:
+        """Forget slots at a normalisation that has become one layer with what follows it: nothing arrives there."""
+        for name, own in list(self.slots.items()):
+            left = [slot for slot in own if slot not in slots]
+            if len(left) == len(own):
+                continue
+            self._merged.add(name)
+            self.slots[name] = left
+            if not left:
+                del self.slots[name]
+
+    def check(self) -> None:
+        """That every pattern found an output.
+
+        Raises
+        ------
+        InputError
+            One did not.
+        """
+        missing = [p for p in self.patterns if not any(fnmatchcase(name, p) for name in self.slots)]
+        if merged := [p for p in missing if any(fnmatchcase(name, p) for name in self._merged)]:
+            raise InputError(
+                f"layers={merged}: this normalisation is one layer with the linear layer behind it, so that nothing is "
+                "known of relevance between them; ask at the output of another module."
+            )
+        if missing:
+            raise InputError(f"layers={missing}: no module of that name gave an output that depends on the input.")

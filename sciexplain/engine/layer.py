@@ -199,7 +199,7 @@ class Layer:
 
     def with_bias(self, bias: Tensor, sign: float) -> Layer:
         """This layer followed by ``z + sign * bias``."""
-        signed = (bias * sign).to(self.dtype)
+        signed = (self.lrp.values_of(bias) * sign).to(self.dtype)
         return self._copy(
             bias=signed if self.bias is None else self.bias + signed,
             bias_credits=self.bias_credits + self.credits_bias(bias, sign),
@@ -214,7 +214,7 @@ class Layer:
 
     def emit(self, value: Tensor) -> Tensor:
         """The layer's output ``value``, joined to the graph so that the rule applies."""
-        output: Tensor = _Emit.apply(self.port, self, [on_its_own(value)])
+        output = self.lrp.joined(lambda values: _Emit.apply(self.port, self, [on_its_own(values)]), value)
         self.kept_z = self.lrp.keeper.keep(output)
         for capture in self.captures:
             capture.watch(output)
@@ -229,6 +229,8 @@ class Layer:
         return output
 
     def propagate(self, c: Tensor) -> Tensor:
+        if self.lrp.twins is not None and not c.requires_grad:
+            c = c.detach().requires_grad_()  # the zeros of what was overwritten
         with without_autocast(c.device):
             result = self._propagated(c.to(self.dtype))
         for name in ("weight", "positive_weight", "negative_weight", "z"):  # they live only as long as they are used

@@ -184,10 +184,11 @@ class Contraction:
         return z if bias is None else z + bias
 
     def transpose(self, values: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
+        recorded = torch.is_grad_enabled()
         with torch.enable_grad():
             x = values.new_zeros(shape, requires_grad=True)
-            z = self.product(x, weight.detach())
-        (result,) = torch.autograd.grad(z, x, values)
+            z = self.product(x, weight if recorded else weight.detach())
+        (result,) = torch.autograd.grad(z, x, values, create_graph=recorded)
         return result
 
     def expand_input(self, value: float | Tensor, like: Tensor, shape: torch.Size) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -30,6 +31,8 @@ from .layer import layer_of
 from .ledger import Row
 from .operation import ORDINARY, functional, opened, operation
 from .tokens import Tokens
+from .twins import Twins
+from .waypoints import Waypoint, Waypoints, held
 
 
 class DescribedOperation(NamedTuple):
@@ -84,13 +87,18 @@ class LRP(Engine):
         trace: bool = False,
         credits: Credits | None = None,
         hops: Hops | None = None,
+        twins: Twins | None = None,
+        waypoints: Sequence[Waypoint] = (),
     ) -> None:
         self.composite = composites.get(composite) if isinstance(composite, str) else composite
         if not isinstance(self.composite, Composite):
             raise RuleError(f"composite={composite!r}: expected a Composite or the name of a preset.")
         self.yields_relevance = self.composite.yields_relevance
         self.captures = Captures(layers, self.yields_relevance)
-        super().__init__(on_unknown, roots, self.captures.on_output if layers else None)
+        self.waypoints = Waypoints(waypoints, self.yields_relevance)
+        told = _both(self.captures.on_output, self.waypoints.on_output) if waypoints else self.captures.on_output
+        super().__init__(on_unknown, roots, told if layers or waypoints else None)
+        self.waypoints.running = ref(self.modules)
         self.layer_count = 0
         self.at_zero: dict[Any, AtZero] = {}
         self.rows: list[Row] | None = [] if ledger else None
@@ -98,6 +106,9 @@ class LRP(Engine):
         self.tokens = Tokens()
         self.credits = credits
         self.hops = hops
+        self.twins = twins
+        if twins is not None:
+            self.keeper = twins.keeper()
 
     # -- operations ------------------------------------------------------------------------------------------------
 
@@ -121,20 +132,25 @@ class LRP(Engine):
             self.note_cut(name, args, active, result)
             return result
         if not active:
-            result = self.tokens.follow(self, func, name, args, kwargs)
+            run = func if self.twins is None else self.twins.beside(func, inplace)
+            result = self.tokens.follow(self, run, name, args, kwargs)
             if self.credits is not None:
                 self.credits.made(self, func, name, args, kwargs, result)
             return result
         if any(t.dtype is torch.float64 for t in active):
+            before = args, kwargs
             func, args, kwargs = in_full_precision(func, name, inplace, args, kwargs)
+            self._same_values(before, (args, kwargs))
             active = [t for t in tensors_in((args, kwargs)) if t.requires_grad]
         written_out = self._written_out(func, name, inplace)
         if written_out is not None and not (name in FUSED and FUSED[name](self, args, kwargs)):
             with self:
                 if not inplace:
                     return written_out(*args, **kwargs)
-                args_before, kwargs_before = swapped((args, kwargs), {id(args[0]): args[0].clone()})
-                return args[0].copy_(written_out(*args_before, **kwargs_before))
+                before = args, kwargs
+                args, kwargs = swapped(before, {id(args[0]): args[0].clone()})
+                self._same_values(before, (args, kwargs))
+                return before[0][0].copy_(written_out(*args, **kwargs))
         call = Call(self, func, name, args, kwargs, active)
         if inplace and name not in names.DROPOUT:  # which changes nothing
             return self._in_place(call)
@@ -150,8 +166,9 @@ class LRP(Engine):
         base = target if target._base is None else target._base
         stage = max([tags.tag_of(t).stage for t in (base, *call.active) if t.requires_grad], default=tags.DEEP)
         layer = layer_of(target) if call.name == "relu" and target.requires_grad else None
-        apart = self.rows is not None or self.hops is not None  # every operation is looked at by itself
-        if layer is not None and layer.uses == 0 and not apart:
+        # every operation is looked at by itself
+        apart = self.rows is not None or self.hops is not None or self.twins is not None
+        if layer is not None and layer.uses == 0 and not apart and not held(layer):
             # a ReLU on its layer's fresh output: the values below zero may go
             call.layer = layer.rectify()
             call.layer.emit_in_place(target)
@@ -176,10 +193,12 @@ class LRP(Engine):
             if target.requires_grad:
                 call.replace(_copied, only=lambda t: t is target)
             else:
+                before = call.args
                 call.args = tuple(a.clone() if a is target else a for a in call.args)
+                self._same_values(before, call.args)
             out_of_place = self._out_of_place(call)
             self.keeper.before_change(target)
-            target.copy_(out_of_place)
+            self._overwritten(target, out_of_place)
             tags.put(target, replace(tags.tag_of(out_of_place), made_by=out_of_place.grad_fn), [out_of_place])
             result = None if call.name == "__setitem__" else target
             stage = max(stage, tags.tag_of(out_of_place).stage)
@@ -190,9 +209,9 @@ class LRP(Engine):
 
     def _enter_in_place(self, base: Tensor, target: Tensor) -> None:
         """From here on ``base``, the input's own values, is an ordinary tensor: c comes back, R = x c goes on."""
-        values = base.detach().clone()
+        values = self.values_of(base).clone()
         self.keeper.before_change(base)
-        base.copy_(local(base, values, lambda c: c * values))
+        self._overwritten(base, self.local(base, values, lambda c: c * values))
         for tensor in (base, target):
             tags.put(tensor, tags.Tag(tags.SHALLOW))
 
@@ -225,6 +244,51 @@ class LRP(Engine):
         for tensor in results:
             row.measure(tensor, "received", self.carries_relevance(tensor))
         return result
+
+    def _overwritten(self, target: Tensor, new: Tensor) -> None:
+        if self.twins is None:
+            target.copy_(new)
+            return
+        changes = self.twins.changes(target, self.twins.of(new))
+        target.copy_(new)
+        self.twins.change(changes)
+
+    # -- values ----------------------------------------------------------------------------------------------------
+
+    def values_of(self, value: Any) -> Any:
+        """A tensor's values for use in a slope: constant, or as parameters make them where that is recorded."""
+        if not isinstance(value, Tensor):
+            return value
+        if self.twins is not None:
+            return self.twins.of(value)
+        return value.detach() if value.requires_grad else value
+
+    def local(self, x: Tensor, value: Tensor, slope: Callable[[Tensor], Tensor]) -> Tensor:
+        """``value`` as a function of ``x`` whose backward pass is ``slope(c)``."""
+        return self.joined(lambda values: local(x, values, slope), value)
+
+    def joined(self, join: Callable[[Tensor], Tensor], value: Tensor) -> Tensor:
+        """What ``join`` makes of ``value``, that it is joined to the graph with."""
+        return join(value) if self.twins is None else self.twins.joined(join, value)
+
+    def alias(self, tensor: Tensor) -> Tensor:
+        same = tensor.view_as(tensor)
+        if self.twins is not None:
+            self.twins.put(same, self.twins.of(tensor))
+        return same
+
+    def detached(self, parameter: Tensor) -> Tensor:
+        constant = parameter.detach()
+        if self.twins is not None:
+            self.twins.put(constant, parameter)
+        return constant
+
+    def _same_values(self, before: Any, after: Any) -> None:
+        """Tensors in the place of others, with their values in whatever precision."""
+        if self.twins is not None:
+            for old, new in zip(tensors_in(before), tensors_in(after), strict=True):
+                if old is not new:
+                    self.twins.put(new, self.twins.of(old).to(new.dtype))
 
     def carries_relevance(self, tensor: Tensor) -> bool:
         return self.yields_relevance and tags.tag_of(tensor).stage == tags.RAW
@@ -273,6 +337,8 @@ class LRP(Engine):
         for tensor in tensors_in(result):
             if tensor.requires_grad:
                 tags.put(tensor, tags.Tag(call.stage, call.gate, call.hint, logits, squash), call.active)
+                if self.twins is not None:
+                    self.twins.expect(tensor)
         if self.credits is not None and call.layer is None:
             self.credits.used(call, result)
         self._note_trace(call, result)
@@ -285,11 +351,9 @@ class LRP(Engine):
 
     def _replay(self, call: Call, logits: Tensor) -> Any:
         """The same rearrangement, applied to what stood before a final softmax or sigmoid."""
-        source = call.active[0]
-        again = Call(self, call.func, call.name, call.args, call.kwargs, [source])
-        again.replace(lambda _: logits)
+        args, kwargs = swapped((call.args, call.kwargs), {id(call.active[0]): logits})
         with self:
-            return again.run()
+            return call.func(*args, **kwargs)
 
     def described(self) -> tuple[DescribedOperation, ...]:
         """What was done with each operation, in order; to be asked once."""
@@ -307,6 +371,14 @@ class LRP(Engine):
             return
         shape = next((tuple(t.shape) for t in tensors_in(result)), ())
         self.trace.append((self.modules.name, call.name, shape, call.treatment, call.layer))
+
+
+def _both(one: Callable[[str, Any], None], other: Callable[[str, Any], None]) -> Callable[[str, Any], None]:
+    def told(name: str, output: Any) -> None:
+        one(name, output)
+        other(name, output)
+
+    return told
 
 
 def _copied(tensor: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from . import names, tags
-from .call import Call, local, tensors_in
+from .call import swapped, tensors_in
 from .ledger import Row
 
 if TYPE_CHECKING:
@@ -136,9 +136,9 @@ class Tokens:
 
     def _moved(self, lrp: LRP, func: Callable[..., Any], args: Any, kwargs: Any, *sources: Tensor) -> Any:
         """The same done with the shadows."""
-        call = Call(lrp, func, "", args, kwargs, list(sources))
-        call.replace(lambda source: self._shadows[source].clone())  # an operation may work in place
-        return call.run() if not any(isinstance(a, torch.dtype) for a in call.args) else call.active[0]
+        shadows = {id(source): self._shadows[source].clone() for source in sources}  # an operation may work in place
+        args, kwargs = swapped((args, kwargs), shadows)
+        return func(*args, **kwargs) if not any(isinstance(a, torch.dtype) for a in args) else shadows[id(sources[0])]
 
     def _written(self, target: Tensor, place: Any, values: Any) -> None:
         """``target[place] = values``, of which one comes from the input."""
@@ -171,7 +171,7 @@ class Tokens:
                 row.absorb("bias", r.masked_fill(own, 0.0))
             return r
 
-        result = local(shadow, value.detach().view_as(value), relevance)
+        result = lrp.local(shadow, lrp.values_of(value).view_as(value), relevance)
         tags.put(result, tags.Tag(tags.RAW))
         return result
 

@@ -14,7 +14,6 @@ from ..engine import tags
 from ..engine.base import OnUnknown
 from ..engine.call import slopes_fixed, tensors_in
 from ..engine.mode import LRP
-from ..errors import InputError
 from ..inputs import Inputs, buffers_restored
 from ..targets import Start, Target, explained_output, start
 from .part import Part, gradients_to, integers_without_embedding
@@ -57,6 +56,9 @@ class Propagation:
         """The model's output, or what ``finish`` makes of it, in the engine as well."""
         # a model may change its input in place, which autograd forbids for leaves
         copies = {k: tags.as_input(v.clone()) for k, v in self._leaves.items()}
+        if (twins := self.engine.twins) is not None:
+            for name, copy in copies.items():
+                twins.put(copy, self.inputs.values[name])
         with buffers_restored(model), self._slopes_fixed(), self.engine:
             try:
                 output = self.inputs.replaced({**copies, **self._integers}).call(model)
@@ -68,7 +70,7 @@ class Propagation:
 
     @contextmanager
     def _slopes_fixed(self) -> Iterator[None]:
-        token = slopes_fixed.set(self.engine.hops is not None)
+        token = slopes_fixed.set(self.engine.hops is not None or self.engine.twins is not None)
         try:
             yield
         finally:
@@ -78,11 +80,13 @@ class Propagation:
         """At every tensor of the inputs, of their shapes, in the dtype of ``objective`` for integers."""
         return self.as_relevance(self.multipliers(objective, keep_graph=keep_graph), objective.dtype)
 
-    def multipliers(self, objective: Tensor, *, keep_graph: bool = False) -> dict[str, Tensor | None]:
-        """What flows back to the roots."""
+    def multipliers(
+        self, objective: Tensor, *, keep_graph: bool = False, start: Tensor | None = None
+    ) -> dict[str, Tensor | None]:
+        """What flows back to the roots; with a ``start``, as :func:`~sciexplain.methods.part.gradients_to` says."""
         roots = self.roots
         integers = {} if self._leaves else self._integers
-        gradients = gradients_to(objective, list(roots.values()), integers, keep_graph=keep_graph)
+        gradients = gradients_to(objective, list(roots.values()), integers, keep_graph=keep_graph, start=start)
         return dict(zip(roots, gradients, strict=True))
 
     @property
@@ -101,7 +105,8 @@ class Propagation:
             elif name in self._shadows:
                 relevance[name] = c.to(dtype)
             else:
-                relevance[name] = c if self.engine.yields_relevance else value.detach() * c
+                values = value.detach() if self.engine.twins is None else value
+                relevance[name] = c if self.engine.yields_relevance else values * c
         return relevance
 
     def begin(self, model: Callable[..., Any], target: Target) -> tuple[Any, str | None, Start]:
@@ -126,8 +131,7 @@ class Propagation:
         explained, stepped_over, begin = self.begin(model, target)
         found = self.multipliers(begin.objective)
         engine.report_unknown()
-        if missing := engine.captures.missing():
-            raise InputError(f"layers={missing}: no module of that name gave an output that depends on the input.")
+        engine.captures.check()
         if engine.rows is not None:
             for row in engine.rows:
                 row.close()

@@ -43,11 +43,17 @@ def convergence_error(difference: Tensor, relevance: Mapping[str, Tensor], input
 
 
 def gradients_to(
-    objective: Tensor, inputs: Sequence[Tensor], integers: Mapping[str, Tensor], *, keep_graph: bool = False
+    objective: Tensor,
+    inputs: Sequence[Tensor],
+    integers: Mapping[str, Tensor],
+    *,
+    keep_graph: bool = False,
+    start: Tensor | None = None,
 ) -> list[Tensor | None]:
     """The gradient of ``objective`` to each of ``inputs``, None where it does not depend on one.
 
-    ``integers`` are the model's inputs where all are integer.
+    ``integers`` are the model's inputs where all are integer. With a ``start``, the gradient of the objective's sum
+    weighted by it, with a graph of its own.
 
     Raises
     ------
@@ -56,7 +62,12 @@ def gradients_to(
     """
     found: list[Tensor | None] = [None]
     if objective.requires_grad:
-        found = list(torch.autograd.grad(objective, list(inputs), allow_unused=True, retain_graph=keep_graph))
+        recorded = start is not None
+        found = list(
+            torch.autograd.grad(
+                objective, list(inputs), start, keep_graph or recorded, create_graph=recorded, allow_unused=True
+            )
+        )
     if any(g is not None for g in found):
         return found
     if integers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -13,8 +14,9 @@ from ...blocks import blocks
 from ...rules import Pass, stabilize
 from ...splitting import like
 from .. import gates, names, tags
-from ..call import Call, local, tensors_in
+from ..call import Call, swapped, tensors_in
 from ..layer import layer_of
+from ..waypoints import held
 
 
 def secant(call: Call) -> Any:
@@ -31,15 +33,10 @@ def secant(call: Call) -> Any:
     call.squash = call.name == "sigmoid"
     tag = tags.tag_of(z)
 
-    def f(values: Tensor) -> Tensor:
-        again = Call(lrp, call.func, call.name, call.args, call.kwargs, [z])
-        again.replace(lambda _: values)
-        result: Tensor = again.run()
-        return result
-
-    with torch.no_grad():
-        values = z.detach()
+    f, values = _alone(call, z), lrp.values_of(z)
+    with nullcontext() if lrp.twins is not None else torch.no_grad():
         y = f(values)
+    with torch.no_grad():
         call.gate, call.hint = gates.activated(tag, call.name, f, values)
     rule = lrp.composite.rule_for_module(lrp.modules.path)
     if isinstance(rule, Pass):
@@ -47,13 +44,27 @@ def secant(call: Call) -> Any:
         slope = y / stabilize(values, rule.stabilizer)
     elif all(t is z for t in tensors_in((call.args, call.kwargs))) and not isinstance(call.hint, gates.Powers):
         kept = lrp.keeper.keep(z)  # which the layer before keeps too; the slope would be one more
-        return local(z, y, lambda c: _times_secant(c, f, kept.get(), _at_zero(call, z, f)))
+        return lrp.local(z, y, lambda c: _times_secant(c, f, kept.get(), _at_zero(call, z, f)))
     else:
         slope = _secant_slope(f, values, y, _at_zero(call, z, f))
     if isinstance(powers := call.hint, gates.Powers):
         derivative = y if call.name == "exp" else y * math.log(2)
-        return local(z, y, lambda c: c * (derivative if powers.normalized else slope))
-    return local(z, y, lambda c: c * slope)
+        return lrp.local(z, y, lambda c: c * (derivative if powers.normalized else slope))
+    return lrp.local(z, y, lambda c: c * slope)
+
+
+def _alone(call: Call, z: Tensor) -> Callable[[Tensor], Tensor]:
+    """The call as a function of ``z`` alone."""
+    given, twins = (call.args, call.kwargs), call.lrp.twins
+    if twins is not None:
+        given = twins.arguments(given, {id(z): z})
+
+    def f(values: Tensor) -> Tensor:
+        args, kwargs = swapped(given, {id(z): values})
+        result: Tensor = call.func(*args, **kwargs)
+        return result
+
+    return f
 
 
 class AtZero(NamedTuple):
@@ -73,12 +84,12 @@ def _at_zero(call: Call, z: Tensor, f: Callable[[Tensor], Tensor]) -> AtZero:
         if (known := call.lrp.at_zero.get(key)) is not None:
             return known
     with torch.enable_grad():
-        origin = z.new_zeros((), requires_grad=True)
+        origin = z.new_zeros(z.shape if key is None else (), requires_grad=True)
         value = f(origin)
-        (slope,) = torch.autograd.grad(value, origin, allow_unused=True)
-    if slope is None or not bool(torch.isfinite(slope)):
+        (slope,) = torch.autograd.grad(value.sum(), origin, allow_unused=True)
+    if slope is None or not bool(torch.isfinite(slope).all()):
         slope = torch.zeros_like(value)
-    found = AtZero(value.detach(), slope.to(z.dtype), bool(value == 0))
+    found = AtZero(value.detach(), slope.to(z.dtype), bool((value == 0).all()))
     if key is not None:
         call.lrp.at_zero[key] = found
     return found
@@ -86,7 +97,7 @@ def _at_zero(call: Call, z: Tensor, f: Callable[[Tensor], Tensor]) -> AtZero:
 
 def _times_secant(c: Tensor, f: Callable[[Tensor], Tensor], z: Tensor, at_zero: AtZero) -> Tensor:
     """``c`` times the slope, in pieces that stay in the cache."""
-    if c.requires_grad:  # as a linear map of c
+    if c.requires_grad or z.requires_grad:  # to be differentiated
         return c * _secant_slope(f, z, f(z), at_zero)
     result = torch.empty_like(z)
     for c_, z_, out in blocks(like(c, z), z, result):
@@ -95,6 +106,8 @@ def _times_secant(c: Tensor, f: Callable[[Tensor], Tensor], z: Tensor, at_zero: 
 
 
 def _secant_slope(f: Callable[[Tensor], Tensor], z: Tensor, y: Tensor, at_zero: AtZero) -> Tensor:
+    if z.requires_grad:
+        return _differentiable_slope(f, z, y, at_zero)
     if at_zero.vanishes:
         return torch.where(z == 0, at_zero.slope, y / z)
     # f(z) − f(0) loses its digits near 0: there the derivative at z / 2 is exact to O(z²)
@@ -108,19 +121,35 @@ def _secant_slope(f: Callable[[Tensor], Tensor], z: Tensor, y: Tensor, at_zero: 
     return slope
 
 
+def _differentiable_slope(f: Callable[[Tensor], Tensor], z: Tensor, y: Tensor, at_zero: AtZero) -> Tensor:
+    """The slope as a function of ``z`` and of what else ``f`` depends on; near 0 with the derivative of f′(z / 2)."""
+    origin = torch.zeros_like(z, requires_grad=True)
+    start = f(origin)
+    (steepness,) = torch.autograd.grad(start.sum(), origin, create_graph=True, allow_unused=True)
+    smooth = steepness is None or bool(torch.isfinite(steepness).all())
+    near = z.abs() < torch.finfo(z.dtype).eps ** (1 / 3) if smooth else z == 0
+    slope = (y - start) / torch.where(near, 1, z)
+    if not bool(near.any()):
+        return slope
+    with torch.no_grad():
+        there = _secant_slope(f, z.detach(), y.detach(), at_zero)
+    if smooth:
+        (derivative,) = torch.autograd.grad(f(middle := z / 2).sum(), middle, create_graph=True)
+        there = there + (derivative - derivative.detach())
+    return torch.where(near, there, slope)
+
+
 def _relu(call: Call) -> Any:
     """The gradient; right behind a linear layer, one node with it, so that only one tensor is kept."""
     layer = layer_of(call.active[0])
-    if layer is None:
+    if layer is None or held(layer):
         tag = tags.tag_of(call.active[0])
         call.gate, call.hint = tag.gate, gates.Shifted(positive=True) if isinstance(tag.hint, gates.Shifted) else None
         call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
         return call.run()
     call.layer = layer.rectify()
     call.stage = tags.tag_of(call.active[0]).stage
-    with torch.no_grad():
-        value = call.run()
-    return call.layer.emit(value)
+    return call.layer.emit(call.evaluated())
 
 
 def _taylor(call: Call) -> Any:
@@ -143,8 +172,7 @@ def _dropout(call: Call) -> Any:
         call.lrp.note_training(call.name)
     tag = tags.tag_of(call.active[0])
     call.stage, call.gate, call.hint = tag.stage, tag.gate, tag.hint
-    x = call.argument(0, "input")
-    return x.view_as(x)
+    return call.lrp.alias(call.argument(0, "input"))
 
 
 def _rrelu(call: Call) -> Any:
@@ -153,7 +181,8 @@ def _rrelu(call: Call) -> Any:
     if call.argument(3, "training", False):
         call.lrp.note_training(call.name)
     call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
-    return torch.nn.functional.leaky_relu(call.active[0], (lower + upper) / 2)
+    call.func, call.args, call.kwargs = torch.nn.functional.leaky_relu, (call.active[0], (lower + upper) / 2), {}
+    return call.run()
 
 
 def _glu(x: Tensor, dim: int = -1) -> Tensor:

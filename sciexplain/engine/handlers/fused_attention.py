@@ -28,8 +28,8 @@ _arguments = inspect.signature(scaled_dot_product_attention).bind
 
 
 def fits(lrp: LRP, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether query, key and value are signals, the mask is none, and no ledger looks inside."""
-    if lrp.rows is not None or lrp.credits is not None:
+    """Whether query, key and value are signals, the mask is none, and nobody looks inside."""
+    if lrp.rows is not None or lrp.credits is not None or lrp.twins is not None:
         return False
     given = _arguments(*args, **kwargs).arguments
     signals, mask = [given[n] for n in ("query", "key", "value")], given.get("attn_mask")

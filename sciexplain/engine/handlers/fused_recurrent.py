@@ -327,7 +327,7 @@ def _separates_outputs(rule: Rule) -> bool:
 
 def fits(lrp: LRP, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether the input is a signal, nobody looks inside, and activations have no rule of their own."""
-    if lrp.rows is not None or lrp.trace is not None or lrp.credits is not None:
+    if any(observer is not None for observer in (lrp.rows, lrp.trace, lrp.credits, lrp.twins)):
         return False
     if isinstance(lrp.composite.rule_for_module(lrp.modules.path), Pass):
         return False

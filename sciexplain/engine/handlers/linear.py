@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...errors import InputError
 from ...linear_layer import Messages
 from ...rules import ZBox
 from .. import tags
@@ -15,6 +16,7 @@ from ..call import Call, with_slope
 from ..layer import Layer, is_lone_batch_norm, layer_of, port
 from ..maps import Contraction, Convolution, Dense, Diagonal, LinearMap
 from ..precision import fine_dtype, without_autocast
+from ..waypoints import held, tapped
 from .signals import multiply, passed_on
 
 
@@ -37,8 +39,8 @@ def as_layer(
     rule, rule_if_last = (
         lrp.composite.rule_for(linear_map.kind, path, first=first, last=last) for last in (False, True)
     )
-    with torch.no_grad():
-        value = call.run()
+    value = call.evaluated()
+    weight, bias = lrp.values_of(weight), lrp.values_of(bias)
     layer = Layer(
         lrp=lrp,
         index=lrp.layer_count,
@@ -86,6 +88,12 @@ def _behind_batch_norm(layer: Layer, batch_norm: Layer) -> Layer:
 
     The shift becomes a bias; where a convolution pads with zeros it differs at the border.
     """
+    if tapped(batch_norm):
+        raise InputError(
+            f"The normalisation in front of {layer.lrp.modules.name!r} is one layer with it, so that nothing is known "
+            "of relevance between them; ask at the output of another module."
+        )
+    layer.lrp.captures.merge(batch_norm.captures)
     shift = batch_norm.bias
     assert shift is not None
     constant, weight = layer.expand_input(shift.to(layer.dtype).reshape(-1)), layer.weight
@@ -222,7 +230,7 @@ def contraction(call: Call, a: Tensor, b: Tensor, product: Callable[[Tensor, Ten
         return call.run()
     if not call.is_active(b):
         if call.name in ("matmul", "mm") and b.ndim == 2:
-            return as_layer(call, a, Dense(), b.mT, None)
+            return as_layer(call, a, Dense(), call.lrp.values_of(b).mT, None)
         return as_layer(call, a, Contraction(product), b, None)
     if not call.is_active(a):
         return as_layer(call, b, Contraction(lambda x, w: product(w, x)), a, None)
@@ -271,7 +279,7 @@ def _bilinear(call: Call) -> Any:
         call.remainder = "bias"
         return multiply(call, a, b)
     x, other, equation = (a, b, "kij,...j->...ki") if call.is_active(a) else (b, a, "kij,...i->...kj")
-    effective = torch.einsum(equation, weight, other)
+    effective = torch.einsum(equation, call.lrp.values_of(weight), call.lrp.values_of(other))
     if call.lrp.credits is not None:
         call.lrp.credits.made(call.lrp, torch.einsum, call.name, (equation, weight, other), {}, effective)
     return as_layer(call, x, Contraction(lambda x, w: torch.einsum("...ki,...i->...k", w, x)), effective, bias)
@@ -284,11 +292,14 @@ def affine_channels(
     column = (-1, *(1,) * (x.ndim - 2))
     layer = layer_of(x)
     if layer is not None and isinstance(layer.map, Dense | Convolution) and layer.map.output_channel(x) == 1:
+        if held(layer):
+            raise InputError(
+                f"A subspace is asked for in front of the normalisation {call.lrp.modules.name!r}, which is one layer "
+                "with the linear layer before it; ask for a subspace of its own output."
+            )
         merged = layer.behind_affine(scale.to(layer.dtype), shift.to(layer.dtype), column, learned[1])
         call.layer, call.stage, call.treatment = merged, tags.DEEP, f"merged into {layer.op}"
-        with torch.no_grad():
-            value = call.run()
-        return merged.emit(value)
+        return merged.emit(call.evaluated())
     if call.lrp.carries_relevance(x):
         return passed_on(call, x)
     kind = "convolution" if x.ndim > 2 else "linear"

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..call import Call, local
+from ..call import Call
 from ..precision import fine
 from .linear import affine_channels
 
@@ -27,19 +27,19 @@ def _standardized(
         g = g.reshape(shape) * scale
         return g.sub_(g.mean(dims, keepdim=True)).reshape(whole)
 
-    return local(x, value, slope)
+    return call.lrp.local(x, value, slope)
 
 
 def _prepared(call: Call) -> tuple[Tensor, Tensor]:
     call.replace(call.lrp.entering, only=call.lrp.carries_relevance)
-    with torch.no_grad():
-        value = call.run()
     (x,) = call.active
-    return x, value
+    return x, call.evaluated()
 
 
 def _reciprocal_std(x: Tensor, normalized: Any, eps: float) -> Tensor:
     """Over the last dimensions, which stay as ones; torch's own kernel takes a twentieth of ``var``'s time."""
+    if x.requires_grad:  # of which the kernel knows nothing
+        return torch.rsqrt(fine(x).var([-1 - i for i in range(len(normalized))], correction=0, keepdim=True) + eps)
     return torch.native_layer_norm(fine(x), normalized, None, None, eps)[2]
 
 
@@ -48,25 +48,25 @@ def _layer_norm(call: Call) -> Any:
     x, value = _prepared(call)
     normalized = call.argument(1, "normalized_shape")
     dims = [-1 - i for i in range(len(normalized))]
-    weight, eps = call.argument(2, "weight"), call.argument(4, "eps", 1e-5)
-    return _standardized(call, x, value, _reciprocal_std(x.detach(), normalized, eps), weight, dims)
+    weight, eps = call.lrp.values_of(call.argument(2, "weight")), call.argument(4, "eps", 1e-5)
+    return _standardized(call, x, value, _reciprocal_std(call.lrp.values_of(x), normalized, eps), weight, dims)
 
 
 def _rms_norm(call: Call) -> Any:
     """The root mean square is constant."""
     x, value = _prepared(call)
     dims = [-1 - i for i in range(len(call.argument(1, "normalized_shape")))]
-    weight, eps = call.argument(2, "weight"), call.argument(3, "eps")
+    weight, eps = call.lrp.values_of(call.argument(2, "weight")), call.argument(3, "eps")
     eps = torch.finfo(x.dtype).eps if eps is None else eps
-    scale = torch.rsqrt(fine(x.detach()).square().mean(dims, keepdim=True) + eps)
+    scale = torch.rsqrt(fine(call.lrp.values_of(x)).square().mean(dims, keepdim=True) + eps)
     call.treatment = "rms is constant"
-    return local(x, value, lambda c: fine(c) * scale if weight is None else fine(c) * weight * scale)
+    return call.lrp.local(x, value, lambda c: fine(c) * scale if weight is None else fine(c) * weight * scale)
 
 
 def _grouped(call: Call, groups: int, weight: Tensor | None, eps: float) -> Any:
     x, value = _prepared(call)
     view = (x.shape[0], groups, -1)
-    grouped = x.detach().reshape(view)
+    grouped, weight = call.lrp.values_of(x).reshape(view), call.lrp.values_of(weight)
     scale = _reciprocal_std(grouped, grouped.shape[-1:], eps)
     column = None if weight is None else weight.reshape(-1, *(1,) * (x.ndim - 2))
     return _standardized(call, x, value, scale, column, [-1], view)
@@ -92,7 +92,8 @@ def _batch_norm(call: Call) -> Any:
 def _by_batch(call: Call, x: Tensor, weight: Tensor | None, eps: float) -> Any:
     x, value = _prepared(call)
     dims = [d for d in range(x.ndim) if d != 1]
-    scale = torch.rsqrt(fine(x.detach()).var(dims, correction=0, keepdim=True) + eps)
+    scale = torch.rsqrt(fine(call.lrp.values_of(x)).var(dims, correction=0, keepdim=True) + eps)
+    weight = call.lrp.values_of(weight)
     column = None if weight is None else weight.reshape(-1, *(1,) * (x.ndim - 2))
     return _standardized(call, x, value, scale, column, dims)
 
@@ -100,6 +101,7 @@ def _by_batch(call: Call, x: Tensor, weight: Tensor | None, eps: float) -> Any:
 def _by_running_statistics(
     call: Call, x: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Any:
+    weight, bias = call.lrp.values_of(weight), call.lrp.values_of(bias)
     scale = torch.rsqrt(var + eps) if weight is None else weight * torch.rsqrt(var + eps)
     shift = -mean * scale if bias is None else bias - mean * scale
     return affine_channels(call, x, scale, shift, (weight, bias))
@@ -120,10 +122,10 @@ def _instance_norm(call: Call) -> Any:
 def _local_response_norm(call: Call) -> Any:
     """The statistic is constant."""
     x, value = _prepared(call)
-    values = x.detach()
+    values = call.lrp.values_of(x)
     slope = torch.where(values == 0, torch.ones_like(values), value / values)
     call.treatment = "statistic is constant"
-    return local(x, value, lambda c: c * slope)
+    return call.lrp.local(x, value, lambda c: c * slope)
 
 
 HANDLERS: dict[str, Callable[[Call], Any]] = {

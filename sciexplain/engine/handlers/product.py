@@ -149,8 +149,7 @@ def _affine(call: Call) -> Any:
     if (found := bias_target(call)) is not None:
         layer, bias, sign = found
         call.layer, call.stage, call.treatment = layer.with_bias(bias, sign), tags.DEEP, f"bias of {layer.op}"
-        with torch.no_grad():
-            value = call.run()
+        value = call.evaluated()
         shape = layer.z.shape
         return call.layer.emit(value) if value.shape == shape else call.layer.emit(value.view(shape)).view(value.shape)
     x = call.active[0]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .. import tags
-from ..call import Call, local, with_slope
+from ..call import Call, with_slope
 
 
 def multiply(call: Call, a: Tensor, b: Tensor) -> Any:
@@ -30,6 +29,4 @@ def multiply(call: Call, a: Tensor, b: Tensor) -> Any:
 def passed_on(call: Call, x: Tensor) -> Tensor:
     """An elementwise affine map of the input itself, such as normalisation: the relevance of each element stays."""
     call.treatment, call.stage, shape = "passes", tags.RAW, x.shape
-    with torch.no_grad():
-        value = call.run()
-    return local(x, value, lambda relevance: relevance.sum_to_size(shape))
+    return call.lrp.local(x, call.evaluated(), lambda relevance: relevance.sum_to_size(shape))
