@@ -7,8 +7,9 @@
 (torch.Size([2, 4]), torch.Size([2]))
 """
 
-from . import composites, rules
+from . import audit, composites, concepts, evaluate, maximization, mend, records, rules
 from .composites import Composite
+from .counterfactual import Counterfactual, counterfactual
 from .engine import LRP
 from .engine.ledger import Ledger
 from .errors import (
@@ -24,10 +25,14 @@ from .errors import (
 )
 from .explain import explain
 from .explanation import Explanation, load
+from .limits import Limits, prototype_limits
 from .linearize import Linearization, linearize
+from .maximization import Maximization
+from .maximize import maximize
 from .methods import METHODS
 from .methods.bilrp import bilrp
 from .methods.weights import weight_relevance
+from .prototypes import Prototypes, prototypes
 
 __version__ = "0.1.0"
 
@@ -35,23 +40,37 @@ __all__ = [
     "LRP",
     "METHODS",
     "Composite",
+    "Counterfactual",
     "DataError",
     "Explanation",
     "InputError",
     "Ledger",
+    "Limits",
     "Linearization",
+    "Maximization",
     "MissingDependencyError",
     "ModelError",
     "NonFiniteOutputError",
+    "Prototypes",
     "RuleError",
     "SciExplainError",
     "TargetError",
     "UnknownOperationError",
+    "audit",
     "bilrp",
     "composites",
+    "concepts",
+    "counterfactual",
+    "evaluate",
     "explain",
     "linearize",
     "load",
+    "maximization",
+    "maximize",
+    "mend",
+    "prototype_limits",
+    "prototypes",
+    "records",
     "rules",
     "weight_relevance",
 ]

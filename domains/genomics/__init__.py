@@ -9,9 +9,12 @@
 >>> genomics.link_genes(sites, "genes.gff3")  # doctest: +SKIP
 """
 
-from sciexplain.domains.genomics import expression
+from sciexplain.domains.genomics import design, evaluate, expression
 from sciexplain.domains.genomics.alphabet import DNA, PROTEIN, RNA, Alphabet, alphabet_of
 from sciexplain.domains.genomics.annotation import Annotation, read_genes
+from sciexplain.domains.genomics.audit import audit
+from sciexplain.domains.genomics.concepts import SequenceConcepts, top_concepts
+from sciexplain.domains.genomics.design import counterfactual, draw_designs, known_sites, maximize, shared_site
 from sciexplain.domains.genomics.drawing.logo import draw_logo
 from sciexplain.domains.genomics.drawing.page import write_page
 from sciexplain.domains.genomics.drawing.tracks import draw_tracks
@@ -34,7 +37,9 @@ from sciexplain.domains.genomics.models import layout_of
 from sciexplain.domains.genomics.motif import Motif
 from sciexplain.domains.genomics.motifs import Motifs, discover_motifs
 from sciexplain.domains.genomics.mutagenesis import mutagenesis
+from sciexplain.domains.genomics.prototypes import limits_figure, prototype_limits, prototypes
 from sciexplain.domains.genomics.read import read
+from sciexplain.domains.genomics.removal import NucleotideRemoval
 from sciexplain.domains.genomics.sequences import Record, Sequences
 from sciexplain.domains.genomics.shuffle import shuffle_dinucleotides
 from sciexplain.domains.genomics.sites import Site, Sites, call_sites
@@ -54,7 +59,9 @@ __all__ = [
     "KmerTokenizer",
     "Motif",
     "Motifs",
+    "NucleotideRemoval",
     "Record",
+    "SequenceConcepts",
     "SequenceExplanation",
     "Sequences",
     "Site",
@@ -65,25 +72,35 @@ __all__ = [
     "VariantEffects",
     "ablate",
     "alphabet_of",
+    "audit",
     "call_sites",
+    "counterfactual",
     "counts",
     "decode",
+    "design",
     "discover_motifs",
+    "draw_designs",
     "draw_logo",
     "draw_tracks",
     "encode",
     "enrich",
+    "evaluate",
     "explain",
     "expression",
     "insert",
     "joined",
+    "known_sites",
     "layout_of",
     "length_of",
+    "limits_figure",
     "link_genes",
     "marginalize",
     "match_motifs",
+    "maximize",
     "mutagenesis",
     "profile",
+    "prototype_limits",
+    "prototypes",
     "read",
     "read_genes",
     "read_gmt",
@@ -92,9 +109,11 @@ __all__ = [
     "read_vcf",
     "reverse_complement",
     "scan_hits",
+    "shared_site",
     "shuffle_dinucleotides",
     "soft_mask",
     "spacing",
+    "top_concepts",
     "variant_effects",
     "write_meme",
     "write_modisco_h5",

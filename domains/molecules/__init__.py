@@ -10,7 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sciexplain.domains.molecules import design, evaluate
+from sciexplain.domains.molecules.audit import audit
 from sciexplain.domains.molecules.bodies import Bodies
+from sciexplain.domains.molecules.concepts import MoleculeConcepts, top_concepts
+from sciexplain.domains.molecules.design import counterfactual, maximize
 from sciexplain.domains.molecules.draw import Drawing, draw
 from sciexplain.domains.molecules.explain import explain
 from sciexplain.domains.molecules.explanation import MoleculeExplanation, MoleculeExplanations
@@ -30,7 +34,9 @@ from sciexplain.domains.molecules.models import load_model
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.prepare import embed, perceive_bonds, with_hydrogens
 from sciexplain.domains.molecules.probe import Potential, chemical_potential
+from sciexplain.domains.molecules.prototypes import limits_figure, prototype_limits, prototypes
 from sciexplain.domains.molecules.read import read, read_one
+from sciexplain.domains.molecules.removal import AtomRemoval, BondRemoval
 from sciexplain.domains.molecules.view3d import view
 
 if TYPE_CHECKING:
@@ -47,32 +53,44 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "AtomRemoval",
     "Bodies",
+    "BondRemoval",
     "Drawing",
     "Fragment",
     "FragmentRelevance",
     "LRPExplainer",
     "Molecule",
+    "MoleculeConcepts",
     "MoleculeExplanation",
     "MoleculeExplanations",
     "Potential",
+    "audit",
     "bonds_onto_heavy",
     "canonical_order",
     "canonical_smiles",
     "chemical_potential",
+    "counterfactual",
+    "design",
     "draw",
     "embed",
+    "evaluate",
     "explain",
     "force_decomposition",
     "fragments",
     "grid",
     "heavy_atoms",
     "hydrogens_added",
+    "limits_figure",
     "load_model",
+    "maximize",
     "onto_heavy",
     "perceive_bonds",
+    "prototype_limits",
+    "prototypes",
     "read",
     "read_one",
+    "top_concepts",
     "view",
     "with_hydrogens",
 ]

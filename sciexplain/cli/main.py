@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from sciexplain.cli import data, demo, explain, train
+from sciexplain.cli import audit, data, demo, evaluate, explain, maximize, record, train
 from sciexplain.cli.console import report_error
 from sciexplain.errors import SciExplainError
 
@@ -32,6 +32,11 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.add_typer(explain.app, name="explain")
 app.add_typer(train.app, name="train")
+app.add_typer(maximize.app, name="maximize")
+app.command("evaluate", no_args_is_help=True)(evaluate.evaluate)
+app.command("audit", no_args_is_help=True)(audit.audit)
+app.command("record", no_args_is_help=True)(record.record)
+app.command("verify", no_args_is_help=True)(record.verify)
 app.add_typer(data.app, name="data")
 
 
