@@ -49,7 +49,8 @@ def random_split(
 def scaffold_split(molecules: Sequence[Molecule], *, shares: tuple[float, float] = (0.8, 0.1)) -> Parts:
     """Divide so that no ring system of the test part was trained on.
 
-    Molecules of one Bemis–Murcko scaffold stay together; the largest groups are for training, as MoleculeNet does.
+    Molecules of one Bemis–Murcko scaffold stay together; the largest groups are for training, of equally large ones the
+    last, as MoleculeNet does.
 
     References
     ----------
@@ -59,7 +60,8 @@ def scaffold_split(molecules: Sequence[Molecule], *, shares: tuple[float, float]
     members: dict[str, list[int]] = {}
     for i, molecule in enumerate(molecules):
         members.setdefault(scaffolds.MurckoScaffoldSmiles(mol=molecule.mol), []).append(i)
-    return _fill(sorted(members.values(), key=lambda group: (-len(group), group[0])), len(molecules), shares)
+    order = sorted(members.values(), key=lambda group: (-len(group), -group[0]))
+    return _fill(order, len(molecules), shares)
 
 
 def hold_out(indices: NDArray[np.int64], share: float, *, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -5,6 +5,7 @@ from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
 
 from sciexplain.datasets.drugs import drugs
 from sciexplain.datasets.splits import hold_out, random_split, scaffold_split
+from sciexplain.domains import molecules
 
 
 @given(groups=st.lists(st.integers(0, 8), min_size=1, max_size=60), seed=st.integers(0, 5))
@@ -21,10 +22,10 @@ def test_random_split_stays_as_it_was_published():
 
 
 def test_no_scaffold_is_in_two_parts():
-    molecules = drugs()
-    parts = scaffold_split(molecules)
-    assert sorted(np.concatenate(parts)) == list(range(len(molecules)))
-    scaffolds = [{MurckoScaffoldSmiles(mol=molecules[i].mol) for i in part} for part in parts]
+    found = drugs()
+    parts = scaffold_split(found)
+    assert sorted(np.concatenate(parts)) == list(range(len(found)))
+    scaffolds = [{MurckoScaffoldSmiles(mol=found[i].mol) for i in part} for part in parts]
     assert not (scaffolds[0] & scaffolds[1] or scaffolds[0] & scaffolds[2] or scaffolds[1] & scaffolds[2])
     assert len(parts[0]) == 420
 
@@ -33,3 +34,10 @@ def test_hold_out():
     left, out = hold_out(np.arange(10, 30), 0.1)
     assert (len(left), len(out)) == (18, 2)
     assert sorted([*left, *out]) == list(range(10, 30))
+
+
+def test_of_equally_large_scaffolds_the_first_are_for_the_test():
+    """As MoleculeNet's: files such as BBBP are sorted by class, and the other way round their test part has one."""
+    rings = [molecules.read_one("C1" + "C" * n + "C1") for n in range(1, 11)]
+    train, valid, test = scaffold_split(rings)
+    assert (test.tolist(), valid.tolist(), train.tolist()) == ([0], [1], list(range(2, 10)))
