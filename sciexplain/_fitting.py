@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .errors import InputError
+
 LossOf = Callable[[Tensor], tuple[Tensor, int]]
 """From row numbers to the loss summed over their known targets, and how many these are."""
 
@@ -22,6 +24,19 @@ class Epoch:
     number: int
     train_loss: float
     valid_loss: float
+
+
+def check_settings(epochs: int, patience: int, batch_size: int, lr: float) -> None:
+    """
+    Raises
+    ------
+    InputError
+        One of them is not above 0.
+    """
+    if epochs < 1 or patience < 1 or batch_size < 1 or not lr > 0:
+        raise InputError(
+            f"epochs={epochs}, patience={patience}, batch_size={batch_size}, lr={lr:g}: expected numbers above 0"
+        )
 
 
 def fit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -27,7 +27,7 @@ def counterfactual(
     *,
     prior: Parameterization | None = None,
     distance: Literal["l1", "l2"] = "l1",
-    scale: Tensor | float = 1.0,
+    scale: Tensor | Sequence[float] | float = 1.0,
     mutable: Tensor | None = None,
     low: Bound = None,
     high: Bound = None,
@@ -98,9 +98,9 @@ def counterfactual(
 
     References
     ----------
-    Wachter, Mittelstadt and Russell 2017, *Counterfactual explanations without opening the black box*, eq. 1 to 4.
-    Carlini and Wagner 2017, *Towards evaluating the robustness of neural networks*, section 5 (the search for c).
-    Moosavi-Dezfooli, Fawzi and Frossard 2016, *DeepFool*, eq. 8 (the nearest boundary).
+    Wachter, Mittelstadt and Russell 2017, *Counterfactual explanations without opening the black box*.
+    Carlini and Wagner 2017, *Towards evaluating the robustness of neural networks* (the search for c).
+    Moosavi-Dezfooli, Fawzi and Frossard 2016, *DeepFool* (the nearest boundary).
     """
     if not callable(model):
         raise ModelError(f"model is {type(model).__name__}; expected a torch module or another callable.")
@@ -110,16 +110,20 @@ def counterfactual(
         )
         raise InputError(f"inputs is {given}; expected one tensor of floats (N, …) with N above 0.")
     Inputs.of(inputs)
-    if rounds < 1 or steps < 1 or not lr > 0:
-        raise InputError(f"rounds={rounds}, steps={steps}, lr={lr:g}: expected numbers above 0.")
+    if not all(hasattr(n, "__index__") and n > 0 for n in (rounds, steps)) or not lr > 0:
+        raise InputError(f"rounds={rounds}, steps={steps}, lr={lr}: expected whole numbers and a rate, above 0.")
+    if not bool((torch.as_tensor(scale) > 0).all()):
+        raise InputError(f"scale={scale}: expected numbers above 0, what a change of each value is divided by.")
     if distance not in ("l1", "l2"):
         raise InputError(f'distance={distance!r}: expected "l1" or "l2".')
     if prior is not None and (mutable is not None or low is not None or high is not None):
         raise InputError("mutable, low and high are for inputs by themselves; a prior makes whole inputs.")
+    with torch.inference_mode(False):
+        inputs = inputs.clone() if inputs.is_inference() else inputs.detach()
     given_prior = prior if prior is not None else Free(inputs, mutable, low, high)
     with undisturbed(model, given_prior, seed=seed):
-        task = Nearest(model, inputs.detach(), target, given_prior, distance, scale, margin, density_weight)
-        begin = task.begin(steps, lr, torch.Generator().manual_seed(seed)) if prior is not None else inputs.detach()
+        task = Nearest(model, inputs, target, given_prior, distance, scale, margin, density_weight)
+        begin = task.begin(steps, lr, torch.Generator().manual_seed(seed)) if prior is not None else inputs
         codes, found = task.search(begin, rounds, steps, lr, report)
         if prior is None and distance == "l1":
             codes = task.sparser(codes, found)

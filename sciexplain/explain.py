@@ -21,7 +21,7 @@ from .inputs import Inputs, buffers_restored
 from .methods import METHODS
 from .methods.part import Part
 from .origin import Origin
-from .targets import Target, normalized, start
+from .targets import Target, normalized, rows_of, start
 
 __all__ = ["explain"]
 
@@ -118,7 +118,7 @@ def explain(
                 (target, options)
                 if whole
                 else (
-                    _rows_of(target, rows, n),
+                    rows_of(target, rows, n),
                     {k: given.option_rows(v, rows, extra=k == "references") for k, v in options.items()},
                 )
             )
@@ -162,10 +162,6 @@ def _options_of(method: str, options: dict[str, Any], general: dict[str, Any]) -
     if required := [p.name for p in parameters if p.name in own and p.default is p.empty and p.name not in options]:
         raise RuleError(f"method={method!r} needs {', '.join(required)}=; see help(sx.METHODS[{method!r}]).")
     return options | {name: value for name, value in general.items() if name in takes}
-
-
-def _rows_of(value: Any, rows: slice, n: int) -> Any:
-    return value[rows] if isinstance(value, Tensor) and value.ndim and value.shape[0] == n else value
 
 
 def _joined(given: Inputs, parts: list[Part], method: str) -> Explanation:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ._evaluation import training_modules
 from .errors import InputError
 
 
@@ -87,6 +88,12 @@ class Inputs:
             return dict(tensors)
         return tuple(tensors.get(name) for name in self.values)
 
+    def named(self, values: Any) -> dict[str, Any]:
+        """What :meth:`rebuild` gave, by the names of the inputs again."""
+        if self.structure == "dict":
+            return dict(values)
+        return dict(zip(self.values, [values] if self.structure == "tensor" else values, strict=True))
+
     @property
     def batch_size(self) -> int:
         """The first dimension of the first tensor."""
@@ -114,6 +121,24 @@ class Inputs:
         n = self.batch_size
         return self.replaced({k: v[rows] for k, v in self.tensors() if v.ndim and v.shape[0] == n})
 
+    def parts(self, batch_size: int | None) -> Iterator[tuple[slice, Inputs]]:
+        """The batch in parts of at most ``batch_size`` samples, with their rows; None: as a whole.
+
+        Raises
+        ------
+        InputError
+        """
+        n = self.batch_size
+        if n == 0:
+            raise InputError("The batch is empty: the first dimension of the input is 0.")
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"batch_size={batch_size}: expected a positive number.")
+        if batch_size is None or batch_size >= n:
+            yield slice(0, n), self
+            return
+        for rows in passes(n, batch_size):
+            yield rows, self.rows(rows)
+
     def option_rows(self, value: Any, rows: slice, *, extra: int = 0) -> Any:
         """The same part of an option that has a value for each sample; of others, all.
 
@@ -131,6 +156,11 @@ class Inputs:
     def is_batched(self, name: str) -> bool:
         value = self.values[name]
         return isinstance(value, Tensor) and value.ndim > 0 and value.shape[0] == self.batch_size
+
+
+def passes(samples: int, size: int) -> list[slice]:
+    """The rows of each of several forward passes of at most ``size`` samples."""
+    return [slice(begin, min(samples, begin + size)) for begin in range(0, samples, size)]
 
 
 def _masks(values: dict[str, Any], structure: str, model: Callable[..., Any] | None) -> frozenset[str]:
@@ -151,9 +181,7 @@ def _masks(values: dict[str, Any], structure: str, model: Callable[..., Any] | N
 @contextmanager
 def buffers_restored(model: Callable[..., Any]) -> Iterator[None]:
     """Undo what a model in training mode does to its own buffers (counters and running statistics)."""
-    modules = model.modules() if isinstance(model, nn.Module) else ()
-    training = [m for m in modules if getattr(m, "training", False)]  # which a frozen script does not have
-    before = [(b, b.detach().clone()) for m in training for b in m.buffers(recurse=False)]
+    before = [(b, b.detach().clone()) for m in training_modules(model) for b in m.buffers(recurse=False)]
     try:
         yield
     finally:

@@ -37,9 +37,9 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
     return torch.cdist(a.double(), b.double(), compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def mean_embedding(points: Tensor, bandwidth: float) -> Tensor:
-    """(n,): the kernel's mean of each point with all."""
-    return torch.cat([kernel.mean(1) for _, kernel in _rows(points, points, bandwidth)])
+def mean_embedding(points: Tensor, others: Tensor, bandwidth: float) -> Tensor:
+    """(n,): the kernel's mean of each point with all of others (m, d)."""
+    return torch.cat([kernel.mean(1) for kernel in _kernels(points, others, bandwidth)])
 
 
 def mmd_prototypes(points: Tensor, k: int, bandwidth: float) -> list[int]:
@@ -50,9 +50,9 @@ def mmd_prototypes(points: Tensor, k: int, bandwidth: float) -> list[int]:
     .. math::
         J_b(S) = \frac{2}{n |S|} \sum_{i \in [n], j \in S} k(x_i, x_j) - \frac{1}{|S|^2} \sum_{i, j \in S} k(x_i, x_j)
 
-    which is the squared maximum mean discrepancy of nothing less that of S (Kim et al. 2016, eq. 4).
+    which is the squared maximum mean discrepancy of nothing less that of S (Kim et al. 2016).
     """
-    mean = mean_embedding(points, bandwidth)
+    mean = mean_embedding(points, points, bandwidth)
     chosen: list[int] = []
     to_chosen = torch.zeros(len(points), dtype=torch.float64)
     means = within = 0.0
@@ -70,10 +70,10 @@ def mmd_criticisms(points: Tensor, prototypes: Tensor, count: int, bandwidth: fl
     r"""The points that prototypes (m, d) represent worst, and that differ among themselves, greedily.
 
     Each step makes the most of :math:`\sum_{l \in C} |w(x_l)| + \log \det K_{C, C}` with the witness function
-    :math:`w(x) = \frac{1}{n} \sum_i k(x, x_i) - \frac{1}{m} \sum_j k(x, y_j)` (Kim et al. 2016, eq. 5 and 6). There may
+    :math:`w(x) = \frac{1}{n} \sum_i k(x, x_i) - \frac{1}{m} \sum_j k(x, y_j)` (Kim et al. 2016). There may
     be fewer than asked for, where all others are copies of those.
     """
-    witness = (mean_embedding(points, bandwidth) - _mean_to(points, prototypes, bandwidth)).abs()
+    witness = (mean_embedding(points, points, bandwidth) - mean_embedding(points, prototypes, bandwidth)).abs()
     free = torch.ones(len(points), dtype=torch.bool)
     free[barred] = False
     chosen: list[int] = []
@@ -104,7 +104,7 @@ def spread_over(points: Tensor, candidates: Tensor, k: int, bandwidth: float) ->
     near = torch.zeros(len(points), dtype=torch.float64)
     chosen: list[int] = []
     for _ in range(min(k, len(candidates))):
-        value = torch.cat([kernel.maximum(near).sum(1) for _, kernel in _rows(candidates, points, bandwidth)])
+        value = torch.cat([kernel.maximum(near).sum(1) for kernel in _kernels(candidates, points, bandwidth)])
         value[chosen] = -torch.inf
         best = int(value.argmax())
         chosen.append(best)
@@ -112,12 +112,7 @@ def spread_over(points: Tensor, candidates: Tensor, k: int, bandwidth: float) ->
     return chosen
 
 
-def _mean_to(points: Tensor, others: Tensor, bandwidth: float) -> Tensor:
-    return torch.cat([kernel.mean(1) for _, kernel in _rows(points, others, bandwidth)])
-
-
-def _rows(a: Tensor, b: Tensor, bandwidth: float) -> Iterator[tuple[slice, Tensor]]:
-    step = max(1, _BLOCK // max(1, len(b)))
-    for begin in range(0, len(a), step):
-        rows = slice(begin, begin + step)
-        yield rows, rbf(a[rows], b, bandwidth)
+def _kernels(a: Tensor, b: Tensor, bandwidth: float) -> Iterator[Tensor]:
+    """The matrix of both, some rows at a time."""
+    for rows in a.split(max(1, _BLOCK // max(1, len(b)))):
+        yield rbf(rows, b, bandwidth)

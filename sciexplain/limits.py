@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +17,10 @@ from .engine.programs import never_compiled, original
 from .errors import DataError, InputError
 from .inputs import Inputs
 from .kernels import distances
+from .maximization.result import Maximization
 from .membership import ClassTarget, Members, belonging, class_target, named
-from .prototypes import Kept, Pool, Prototypes
+from .pool import Kept, Pool
+from .prototypes import Prototypes
 from .representations import Points, Rows, Space, View, read_by_the_last_layer
 from .samples import Batch, Samples
 
@@ -51,6 +54,8 @@ class Limits:
         threshold of it and of none before.
     count, total : int
         Members and samples in the data; M is smaller where there are more members than ``limit``.
+    k : int
+        How many prototypes there are.
     """
 
     members: Tensor
@@ -65,6 +70,7 @@ class Limits:
     views: tuple[tuple[int, int], ...]
     count: int
     total: int
+    k: int
     view: View = field(repr=False)
 
     @property
@@ -84,6 +90,12 @@ class Limits:
         return tuple(self.members[far[~self.explained[far]]].tolist())
 
     @property
+    def missed(self) -> tuple[int, ...]:
+        """:attr:`unexplained`, first those of :attr:`views`, which stand for most of them."""
+        first = tuple(i for i, _ in self.views)
+        return (*first, *(i for i in self.unexplained if i not in first))
+
+    @property
     def typical(self) -> tuple[int, ...]:
         """Indices of members that a prototype explains, and that are none themselves, the nearest first."""
         near = torch.argsort(self.distances, stable=True)
@@ -97,15 +109,17 @@ class Limits:
             raise InputError(f"Sample {index} is none of the {len(self.members)} members that were looked at.")
         return float(self.distances[place[0]])
 
+    def __repr__(self) -> str:
+        return f"Limits({self.k} prototypes explain {100 * self.coverage:.1f} % of {len(self.members)} members)"
+
     def __str__(self) -> str:
-        number = int(self.nearest.max()) + 1 if self.prototypes is None else len(self.prototypes)
         where = f"at {self.view.layer!r}" if self.view.layer else "at the input"
         target = self.view.target
         what = f"Class {target}" if isinstance(target, int) else "The output" if target is None else "The target"
         of = f"{len(self.members)} of {self.count}" if len(self.members) < self.count else f"{self.count}"
         missed = int((~self.explained).sum())
         lines = [
-            f"{what}: {number} prototype{'s' * (number != 1)}, {of} members ({self.total} samples), compared "
+            f"{what}: {self.k} prototype{'s' * (self.k != 1)}, {of} members ({self.total} samples), compared "
             f"by {self.view.space} {where}.",
             f"Explained: {100 * self.coverage:.1f} % of the members lie within {self.threshold:.3g} of a prototype"
             + (f", as {100 * self.level:.3g} % of {self.others} other samples do." if self.level is not None else "."),
@@ -133,7 +147,7 @@ class Limits:
 def prototype_limits(
     model: Callable[..., Any],
     data: Any,
-    prototypes: Prototypes | Tensor | tuple[Any, ...] | dict[str, Any],
+    prototypes: Prototypes | Maximization | Tensor | tuple[Any, ...] | dict[str, Any],
     target: ClassTarget = None,
     *,
     layer: str | None = None,
@@ -162,9 +176,8 @@ def prototype_limits(
     ----------
     model, data, rows, composite, channel_axis, on_unknown, batch_size, members
         As in :func:`sciexplain.prototypes`; the data needs samples of other classes, or a ``threshold``.
-    prototypes : Prototypes, or inputs (k, …)
-        From the same data, or inputs as the model's forward takes them, such as the ``inputs`` of
-        :func:`sciexplain.maximize`.
+    prototypes : Prototypes, Maximization, or inputs (k, …)
+        From the same data; what :func:`sciexplain.maximize` found; or inputs as the model's forward takes them.
     target
         The class; that of ``prototypes`` where they have one.
     layer, space
@@ -208,11 +221,12 @@ def prototype_limits(
     if real is not None:
         target = real.target if target is None else target
         layer = real.layer if layer is None else layer
+    made = prototypes.inputs if isinstance(prototypes, Maximization) else prototypes
     samples = Samples(data, model, batch_size)
     if layer is None:
         layer = read_by_the_last_layer(model, samples.first().inputs)
     view = View(model, class_target(target), layer, space, None, composite, on_unknown, channel_axis, rows)
-    given = real if real is not None else view.of(Batch(Inputs.of(prototypes, model), None)).features
+    given = real if real is not None else view.of(Batch(Inputs.of(made, model), None)).features
     return compare(
         view.over(samples), view, given,
         level=level, threshold=threshold, views=views, members=members, limit=limit, seed=seed,
@@ -240,65 +254,57 @@ def compare(
     inside, outside = Pool(limit, seed), Pool(limit, seed + 1)
     found: dict[int, Tensor] = {}
     count = total = 0
-    for points in parts:
-        index = torch.arange(total, total + len(points.scores))
-        belongs = belonging(members, view.target, points.explained, points.predicted, points.labels, index)
-        inside.add(index, belongs, points, order=None)
-        outside.add(index, ~belongs, points, order=None)
+    for batch in parts:
+        index = torch.arange(total, total + len(batch.scores))
+        belongs = belonging(members, view.target, batch.explained, batch.predicted, batch.labels, index)
+        inside.add(index, belongs, batch, order=None)
+        outside.add(index, ~belongs, batch, order=None)
         here = () if real is None else (i for i in real.indices if total <= i < total + len(index))
-        found |= {i: points.features[i - total] for i in here}
+        found |= {i: batch.features[i - total] for i in here}
         count, total = count + int(belongs.sum()), total + len(index)
     if not count:
         raise DataError(f"No sample of {total} is a member of target={view.target!r} ({named(members)}).")
-    if isinstance(prototypes, Tensor):
-        given = prototypes
-    elif missing := [i for i in prototypes.indices if i not in found]:
-        raise InputError(
-            f"The prototypes {missing} are no samples of this data, which has {total}; give the same data."
-        )
-    else:
-        given = torch.stack([found[i] for i in prototypes.indices])
-    return _limits(view, given, inside.kept(), outside.kept(), real, level, threshold, views, count, total)
-
-
-def _limits(
-    view: View,
-    prototypes: Tensor,
-    inside: Kept,
-    outside: Kept,
-    real: Prototypes | None,
-    level: float,
-    threshold: float | None,
-    views: int,
-    count: int,
-    total: int,
-) -> Limits:
-    far, nearest = distances(inside.features, prototypes).min(1)
-    others = distances(outside.features, prototypes).min(1).values if len(outside.indices) else torch.zeros(0)
-    calibrated = threshold is None
-    if threshold is None:
-        place = int(level * (len(others) + 1) + 1e-9)
-        if place < 1:
-            raise DataError(
-                f"{len(others)} samples are no members; a threshold at level={level} needs at least "
-                f"{int(1 / level)}. Give data with other classes, or threshold=."
-            )
-        threshold = float(others.double().sort().values[place - 1])
+    points = prototypes if isinstance(prototypes, Tensor) else _looked_up(prototypes, found, total)
+    own, rest = inside.kept(), outside.kept()
+    far, nearest = distances(own.features, points).min(1)
+    others = distances(rest.features, points).min(1).values if len(rest.indices) else torch.zeros(0)
+    within = _calibrated(others, level) if threshold is None else threshold
     return Limits(
-        members=inside.indices,
-        scores=inside.scores,
+        members=own.indices,
+        scores=own.scores,
         distances=far,
         nearest=nearest,
         prototypes=None if real is None else real.indices,
-        threshold=threshold,
-        level=level if calibrated else None,
+        threshold=within,
+        level=level if threshold is None else None,
         others=len(others),
         separation=_separation(far, others) if len(others) else None,
-        views=_views(inside, far > threshold, threshold, views),
+        views=_views(own, far > within, within, views),
         count=count,
         total=total,
+        k=len(points),
         view=view,
     )
+
+
+def _looked_up(prototypes: Prototypes, found: dict[int, Tensor], total: int) -> Tensor:
+    """(k, D): the points that they are in this data."""
+    if missing := [i for i in prototypes.indices if i not in found]:
+        raise InputError(
+            f"The prototypes {missing} are no samples of this data, which has {total}; give the same data."
+        )
+    return torch.stack([found[i] for i in prototypes.indices])
+
+
+def _calibrated(others: Tensor, level: float) -> float:
+    """The distance within which at most a share ``level`` of other samples is."""
+    place = int(level * (len(others) + 1) + 1e-9)
+    if place < 1:
+        raise DataError(
+            f"{len(others)} samples are no members; a threshold at level={level} needs at least "
+            f"{math.ceil(1 / level - 1e-9) - 1}. Give data with other classes, or threshold=."
+        )
+    return float(others.double().sort().values[place - 1])
 
 
 def _separation(members: Tensor, others: Tensor) -> float:

@@ -19,8 +19,8 @@ from .maximization.surroundings import undisturbed
 
 __all__ = ["maximize"]
 
-Target = int | Callable[[Any], Tensor] | Objective
-Shape = int | Sequence[int]
+Target = int | Callable[[Any], Tensor] | Objective | None
+Shape = int | Sequence[int] | Tensor
 
 
 @never_compiled
@@ -34,9 +34,9 @@ def maximize(
     steps: int = 256,
     lr: float = 0.05,
     optimizer: Literal["adam", "sgd"] = "adam",
-    penalties: Sequence[Penalty] | None = None,
-    transforms: Sequence[Transform] = (),
-    operators: Sequence[Operator] = (),
+    penalties: Penalty | Sequence[Penalty] | None = None,
+    transforms: Transform | Sequence[Transform] = (),
+    operators: Operator | Sequence[Operator] = (),
     parameterization: Literal["pixels", "frequencies"] = "pixels",
     low: Bound = None,
     high: Bound = None,
@@ -56,9 +56,9 @@ def maximize(
         A module or function; left exactly as it is, and run in evaluation mode. A final softmax, log-softmax or sigmoid
         is stepped over to the logit, for callables too.
     target
-        A class; a callable from the output to (n,); an objective of ``sciexplain.maximization`` (``LogProbability``,
-        ``Neuron``, ``Channel``, ``Direction``, ``Diverse``, and weighted sums of them); or a list of these, one search
-        each, in one batch.
+        A class; None, the only output; a callable from the output to (n,); an objective of ``sciexplain.maximization``
+        (``LogProbability``, ``Neuron``, ``Channel``, ``Direction``, ``Diverse``, and weighted sums of them); or a list
+        of these, one search each, in one batch.
     shape_or_prior
         The shape of one input, without the batch dimension; or a prior, see below.
     prior
@@ -69,10 +69,10 @@ def maximize(
     steps, lr, optimizer
         Of Adam, or of plain gradient ascent.
     penalties
-        Functions of the inputs, (n, …) to (n,), such as ``L2(0.01)`` and ``TotalVariation(0.1)``. None: ``L2(0.01)``
-        for a shape without bounds, which would otherwise have no maximum, nothing otherwise.
+        Functions of the inputs, (n, …) to (n,), such as ``L2(0.01)`` and ``TotalVariation(0.1)``; one or several. None:
+        ``L2(0.1)`` for a shape without bounds, which would otherwise have no maximum, nothing otherwise.
     transforms
-        What the model sees instead of the inputs, drawn anew in every step, such as ``Jitter(2)``.
+        What the model sees instead of the inputs, drawn anew in every step, such as ``Jitter(2)``; one or several.
     operators
         What becomes of the inputs themselves after a step, such as ``Blur(0.5, every=4)``; for pixels.
     parameterization
@@ -116,19 +116,20 @@ def maximize(
     """
     if not callable(model):
         raise ModelError(f"model is {type(model).__name__}; expected a torch module or another callable.")
-    if restarts < 1 or steps < 1 or not lr > 0:
-        raise InputError(f"restarts={restarts}, steps={steps}, lr={lr:g}: expected numbers above 0.")
+    if not all(hasattr(n, "__index__") and n > 0 for n in (restarts, steps)) or not lr > 0:
+        raise InputError(f"restarts={restarts}, steps={steps}, lr={lr}: expected whole numbers and a rate, above 0.")
     if optimizer not in OPTIMIZERS:
         raise InputError(f'optimizer={optimizer!r}: expected "adam" or "sgd".')
     targets, single = _listed(target)
     given = _parameterization(shape_or_prior, prior, parameterization, low, high)
     if penalties is None:
         bounded = low is not None or high is not None
-        penalties = () if given is shape_or_prior or given is prior or bounded else (L2(0.01),)
+        penalties = () if given is shape_or_prior or given is prior or bounded else (L2(0.1),)
+    penalties, transforms, operators = map(_functions, (penalties, transforms, operators))
     if operators and not isinstance(given, Pixels):
         raise InputError('operators change inputs that are stepped on themselves: parameterization="pixels".')
     search = Ascent(
-        model, [objective_of(one) for one in targets], given, tuple(penalties), tuple(transforms), tuple(operators),
+        model, [objective_of(one) for one in targets], given, penalties, transforms, operators,
         density_weight, restarts,
     )  # fmt: skip
     with undisturbed(model, given, seed=seed):
@@ -148,6 +149,11 @@ def _listed(target: Any) -> tuple[list[Any], bool]:
     if not len(target):
         raise TargetError("target is an empty list; expected one target or more.")
     return list(target), False
+
+
+def _functions(given: Any) -> tuple[Any, ...]:
+    """Several, or one by itself."""
+    return (given,) if callable(given) else tuple(given)
 
 
 def _parameterization(shape_or_prior: Any, prior: Any, kind: str, low: Bound, high: Bound) -> Any:

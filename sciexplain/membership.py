@@ -28,6 +28,8 @@ def class_target(target: Any) -> ClassTarget:
     target = normalized(target)
     if isinstance(target, Tensor) and target.numel() == 1 and not target.is_floating_point():
         target = int(target)
+    if isinstance(target, int) and target < 0:
+        raise TargetError(f"target={target}: expected a class, counted from 0.")
     if target is None or callable(target) or (isinstance(target, int) and not isinstance(target, bool)):
         return target
     given = f"a tensor {tuple(target.shape)} of {target.dtype}" if isinstance(target, Tensor) else repr(target)
@@ -62,7 +64,8 @@ def belonging(
     everyone = torch.ones(len(index), dtype=torch.bool)
     if target is None and predicted is not None:
         raise TargetError("target=None: the model has several outputs; say which class, such as target=3.")
-    if isinstance(members, Tensor):
+    if not isinstance(members, str):
+        members = torch.as_tensor(members)
         if members.dtype != torch.bool or members.ndim != 1 or (len(index) and len(members) <= int(index[-1])):
             raise InputError(
                 f"members is a tensor {tuple(members.shape)} of {members.dtype}; expected booleans (N,), one for each "
@@ -85,4 +88,4 @@ def belonging(
 
 def named(members: Members) -> str:
     """In messages."""
-    return "members as given" if isinstance(members, Tensor) else f'members="{members}"'
+    return f'members="{members}"' if isinstance(members, str) else "members as given"

@@ -17,6 +17,7 @@ from .engine.programs import never_compiled, original
 from .errors import DataError, InputError
 from .kernels import distances, median_distance, mmd_criticisms, mmd_prototypes, rbf, spread_over
 from .membership import ClassTarget, Members, belonging, class_target, named
+from .pool import Kept, Pool
 from .representations import Points, Rows, Space, View, read_by_the_last_layer
 from .samples import Samples
 
@@ -140,7 +141,7 @@ def prototypes(
         0 to 1; never fewer than k.
     criticisms : int
         How many members to find that the prototypes represent worst and that differ from each other.
-    members : "predicted", "positive", "labelled", "all", or Tensor (N,) of booleans
+    members : "predicted", "positive", "labelled", "all", or (N,) booleans
         Who belongs to the class: those the model says it of (of a model with one output, all), those with an explained
         output above 0 (for a logit of yes or no), those labelled so, or those given.
     rows : callable
@@ -207,10 +208,10 @@ def choose(
     """:func:`prototypes` of points as they come."""
     if by not in ("activation", "relevance", "mmd"):
         raise InputError(f'by={by!r}: expected "activation", "relevance" or "mmd".')
-    if k < 1 or criticisms < 0 or not 0 <= share <= 1 or limit < max(k, 2):
+    if not hasattr(k, "__index__") or k < 1 or criticisms < 0 or not 0 <= share <= 1 or limit < max(k, 2):
         raise InputError(
-            f"k={k}, criticisms={criticisms}, share={share}, limit={limit}: expected k ≥ 1, criticisms ≥ 0, share 0 to "
-            "1, and a limit of at least k and 2."
+            f"k={k}, criticisms={criticisms}, share={share}, limit={limit}: expected a whole k ≥ 1, criticisms ≥ 0, "
+            "share 0 to 1, and a limit of at least k and 2."
         )
     best = max(k, int(share * limit)) if by != "mmd" else 0
     all_of, top = Pool(limit, seed), Pool(best, seed)
@@ -221,7 +222,7 @@ def choose(
         all_of.add(index, belongs, points, order=None)
         top.add(index, belongs, points, order=-points.scores)
         count, total = count + int(belongs.sum()), total + len(index)
-    if isinstance(members, Tensor) and len(members) != total:
+    if not isinstance(members, str) and len(members) != total:
         raise InputError(f"members has {len(members)} booleans for {total} samples.")
     if count < k:
         raise DataError(
@@ -262,46 +263,3 @@ def _chosen(
         by=by,
         view=view,
     )
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Samples that were kept: indices (M,), scores (M,), features (M, D)."""
-
-    indices: Tensor
-    scores: Tensor
-    features: Tensor
-
-
-class Pool:
-    """The ``limit`` samples that come first in an order, or in a random one; whatever the batches."""
-
-    def __init__(self, limit: int, seed: int) -> None:
-        self.limit, self._random = limit, np.random.default_rng(seed)
-        self._parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-        self._held = 0
-
-    def add(self, index: Tensor, wanted: Tensor, points: Points, order: Tensor | None) -> None:
-        if self.limit == 0:
-            return
-        # one draw for every sample, wanted or not, so that it is the same in any batch
-        order = torch.from_numpy(self._random.random(len(index))) if order is None else order
-        self._parts.append((order[wanted], index[wanted], points.scores[wanted], points.features[wanted]))
-        self._held += int(wanted.sum())
-        if self._held > 2 * self.limit:
-            self._compact(self.limit)
-
-    def _compact(self, limit: int) -> None:
-        order, index, scores, features = (torch.cat(columns) for columns in zip(*self._parts, strict=True))
-        first = torch.argsort(order, stable=True)[:limit]
-        self._parts = [(order[first], index[first], scores[first], features[first])]
-        self._held = len(first)
-
-    def kept(self, limit: int | None = None) -> Kept:
-        """In the order of the data."""
-        if not self._parts:
-            raise DataError("The data has no samples.")
-        self._compact(self.limit if limit is None else limit)
-        _, index, scores, features = self._parts[0]
-        by_index = torch.argsort(index)
-        return Kept(index[by_index], scores[by_index], features[by_index])

@@ -19,6 +19,8 @@ from .inputs import Inputs, buffers_restored
 from .membership import ClassTarget
 from .samples import Batch, Samples
 
+_LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Bilinear)
+
 Space = Literal["activation", "relevance"]
 Rows = Callable[[Any], Tensor]
 """For graph models: from a batch's inputs to the sample of each row of the layer's output, (rows,)."""
@@ -87,31 +89,16 @@ class View:
             raise InputError(f'space={self.space!r}: expected "activation" or "relevance".')
         given = batch.inputs
         with travelling():
-            names = [self.layer] if self.layer else []
             journey = Journey(
-                self.model, given, self.target, waypoints_for(names, self.channel_axis),
+                self.model, given, self.target, waypoints_for([self.layer] if self.layer else [], self.channel_axis),
                 composite=self.composite, on_unknown=self.on_unknown,
             )  # fmt: skip
             scores = explained = journey.start.score
-            if self.layer:
-                found = (
-                    journey.values(self.layer)
-                    if self.space == "activation"
-                    else journey.all_channels(names)[self.layer]
-                )
-                mean = self.space == "activation"
-                found = found.double()
-                if self.rows is not None and len(found) != len(scores):
-                    found = self._pooled(found, given, len(scores), mean)
-            else:
-                tensors = journey.at_inputs(journey.leg) if self.space == "relevance" else dict(given.tensors())
-                parts = [t.flatten(1) if t.ndim > 1 else t[:, None] for n, t in tensors.items() if given.is_batched(n)]
-                found = torch.cat([p.double() for p in parts], 1)
-        n = len(scores)
-        if len(found) != n:
+            found = self._at_layer(journey, given) if self.layer else self._at_input(journey, given)
+        if len(found) != len(scores):
             raise InputError(
-                f"{self.layer!r} gives {len(found)} rows for {n} samples; say with rows= which sample each row belongs "
-                "to."
+                f"{self.layer!r} gives {len(found)} rows for {len(scores)} samples; say with rows= which sample each "
+                "row belongs to."
             )
         if self.channel is not None:
             if not self.layer or not -found.shape[1] <= self.channel < found.shape[1]:
@@ -124,8 +111,17 @@ class View:
         scores, explained = scores.detach().double().cpu(), explained.detach().double().cpu()
         return Points(found.cpu(), scores, explained, journey.predicted, batch.labels)
 
-    def _pooled(self, found: Tensor, given: Inputs, n: int, mean: bool) -> Tensor:
-        assert self.rows is not None
+    def _at_input(self, journey: Journey, given: Inputs) -> Tensor:
+        tensors = journey.at_inputs(journey.leg) if self.space == "relevance" else dict(given.tensors())
+        parts = [t.flatten(1) if t.ndim > 1 else t[:, None] for n, t in tensors.items() if given.is_batched(n)]
+        return torch.cat([p.double() for p in parts], 1)
+
+    def _at_layer(self, journey: Journey, given: Inputs) -> Tensor:
+        """(N, channels), or rows of the output as it is where nothing tells their samples."""
+        mean, n = self.space == "activation", len(journey.start.score)
+        found = (journey.values(self.layer) if mean else journey.all_channels([self.layer])[self.layer]).double()
+        if self.rows is None or len(found) == n:
+            return found
         index = self.rows(given.rebuild(dict(given.tensors()))).to(found.device)
         if index.shape != (len(found),) or (len(index) and not 0 <= int(index.min()) <= int(index.max()) < n):
             raise InputError(
@@ -150,6 +146,3 @@ def read_by_the_last_layer(model: Callable[..., Any], inputs: Inputs) -> str:
         inputs.cloned().call(model)
     last = max((i for i, (_, linear) in enumerate(ran) if linear), default=0)
     return ran[last - 1][0] if last else ""
-
-
-_LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Bilinear)

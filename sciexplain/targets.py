@@ -117,6 +117,12 @@ def normalized(target: Any) -> Target:
         ) from None
 
 
+def rows_of(target: Any, rows: slice | Tensor, samples: int) -> Any:
+    """The target of some of N samples: its rows, where it has one for each; what it is of all otherwise."""
+    each = isinstance(target, Tensor) and target.ndim > 0 and len(target) == samples
+    return target[rows] if each else target
+
+
 def repeated(fixed: Target, copies: int) -> Target:
     """A target that :func:`start` fixed, for several copies of the batch one after the other.
 

@@ -195,6 +195,17 @@ def test_nothing_is_changed():
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_inputs_made_in_inference_mode():
+    model = nn.Linear(3, 2)
+    with torch.inference_mode():
+        x = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+        inside = counterfactual(model, x, steps=20)
+    outside = counterfactual(model, x, steps=20, mutable=torch.tensor([True, True, True]))
+    assert torch.equal(inside.distance, outside.distance)
+    found = int(inside.found.sum())
+    assert repr(inside).startswith(f"Counterfactual({found} of 4 found, median distance ")
+
+
 def test_progress():
     told = []
     counterfactual(linear(3, 2), torch.randn(4, 3).double(), rounds=2, steps=10, report=told.append)
@@ -213,6 +224,11 @@ X = torch.zeros(2, 3, dtype=torch.float64)
         (X[:0], {}, InputError, "N above 0"),
         (X / 0, {}, InputError, "NaN"),
         (X, {"rounds": 0}, InputError, "rounds=0"),
+        (X, {"steps": 2.5}, InputError, "steps=2.5"),
+        (X, {"scale": 0.0}, InputError, "scale=0.0"),
+        (X[0], {}, InputError, "(1, …)"),
+        (X, {"target": "1"}, TargetError, "target='1'"),
+        (X, {"low": 1.0, "high": 0.0}, InputError, "low=1.0, high=0.0"),
         (X, {"distance": "linf"}, InputError, "'linf'"),
         (X, {"target": 4}, TargetError, "4 outputs"),
         (X, {"target": torch.tensor([0, 1, 2])}, TargetError, "for each of 2"),

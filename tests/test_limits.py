@@ -95,8 +95,10 @@ def test_the_other_face_of_a_class_is_found():
 def test_given_threshold_and_no_other_samples():
     members = X[MEMBERS]
     p = prototypes(MODEL, members, 1, 2)
-    with pytest.raises(sx.DataError, match=r"0 samples are no members; a threshold at level=0\.05 needs at least 20"):
+    with pytest.raises(sx.DataError, match=r"0 samples are no members; a threshold at level=0\.05 needs at least 19"):
         prototype_limits(MODEL, members, p)
+    several = torch.cat([members, X[~MEMBERS][:19]])
+    assert prototype_limits(MODEL, several, prototypes(MODEL, several, 1, 2)).others == 19
     found = prototype_limits(MODEL, members, p, threshold=0.3)
     assert found.level is None and found.separation is None and found.threshold == 0.3
     assert "%" in str(found)
@@ -108,6 +110,15 @@ def test_activation_space_and_inputs_that_were_made():
     z = MODEL[:2](torch.cat([X, made])).detach()
     torch.testing.assert_close(found.distances, distances(z[:300], z[300:]).amin(1)[MEMBERS])
     assert found.prototypes is None and "2 prototypes" in str(found)
+
+
+def test_what_maximisation_found_and_how_many_there_are():
+    made = sx.maximize(MODEL, 1, tuple(X.shape[1:]), low=-1, high=1, restarts=3, steps=5)
+    found, same = prototype_limits(MODEL, X, made, 1), prototype_limits(MODEL, X, made.inputs, 1)
+    assert torch.equal(found.distances, same.distances)
+    twice = prototype_limits(MODEL, X, made.inputs[[0, 0, 0]], 1)  # the second and third are nearest to nothing
+    assert twice.k == 3 and "Class 1: 3 prototypes" in str(twice)
+    assert repr(twice) == f"Limits(3 prototypes explain {100 * twice.coverage:.1f} % of {len(twice.members)} members)"
 
 
 @pytest.mark.parametrize(("options", "message"), [

@@ -266,8 +266,50 @@ def test_operators_smooth_the_input_itself():
 
 def test_an_unbounded_shape_has_a_maximum_by_default():
     model = linear(4)
-    found = maximize(model, 1, (4,), lr=3.0, steps=400)
-    assert torch.allclose(found.best, model.weight[1].detach() / 0.02, rtol=1e-3)
+    found = maximize(model, 1, (4,))
+    assert torch.allclose(found.best, model.weight[1].detach() / 0.2, rtol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [4, [4], torch.Size([4]), torch.tensor([4]), torch.tensor(4), np.array([4])])
+def test_a_shape_in_every_form(shape):
+    assert torch.equal(maximize(linear(4), 1, shape, steps=3).inputs, maximize(linear(4), 1, (4,), steps=3).inputs)
+
+
+def test_one_penalty_transform_and_operator_by_themselves():
+    model = convolutional()
+    several = maximize(model, 0, (2, 8, 8), penalties=[L2(0.1)], transforms=[Jitter(1)], operators=[Blur(0.5)], steps=3)
+    one = maximize(model, 0, (2, 8, 8), penalties=L2(0.1), transforms=Jitter(1), operators=Blur(0.5), steps=3)
+    assert torch.equal(one.inputs, several.inputs)
+
+
+@pytest.mark.parametrize("squeezed", [False, True])
+def test_the_only_output(squeezed):
+    model = nn.Sequential(linear(4, 1), nn.Flatten(0)) if squeezed else linear(4, 1)
+    weight = (model[0] if squeezed else model).weight[0].detach()
+    assert torch.allclose(maximize(model, None, (4,), low=-1, high=2).best, (3 * (weight > 0) - 1).double())
+
+
+def test_a_prior_of_ones_own_with_one_number_as_shape():
+    class Own:
+        code_shape = 2
+        weight = torch.randn(4, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+        def decode(self, codes):
+            return codes @ self.weight.T
+
+        def log_density(self, codes):
+            return -(codes**2).sum(1) / 2
+
+    model, prior = linear(4), Own()
+    found = maximize(model, 1, prior, lr=0.3, steps=300)
+    assert torch.allclose(found.codes, (prior.weight.T @ model.weight[1]).expand(4, -1), atol=1e-6)
+
+
+def test_a_shape_with_the_batch_in_it_is_told_beside_the_models_own_error():
+    with pytest.raises(RuntimeError) as caught:
+        maximize(convolutional(), 0, (1, 2, 8, 8))
+    (note,) = caught.value.__notes__
+    assert "(4, 1, 2, 8, 8)" in note and "without the batch dimension" in note
 
 
 # -- the model is left as it was ---------------------------------------------------------------------------------------
@@ -331,6 +373,9 @@ def test_under_no_grad_and_inference_mode():
         ((lambda y: y[:, 0] / 0, (4,)), {}, NonFiniteOutputError, "in step 1"),
         ((0, (4,)), {"restarts": 0}, InputError, "restarts=0"),
         ((0, (4,)), {"lr": 0.0}, InputError, "lr=0"),
+        ((0, (4,)), {"steps": 1.5}, InputError, "steps=1.5"),
+        ((0, (4,)), {"low": 1.0, "high": 0.0}, InputError, "low=1.0, high=0.0"),
+        ((None, (4,)), {}, TargetError, "the model has 3 outputs"),
         ((0, (4,)), {"optimizer": "lbfgs"}, InputError, "'lbfgs'"),
         ((0, (4,)), {"parameterization": "wavelets"}, InputError, "'wavelets'"),
         ((0, (4,)), {"parameterization": "frequencies"}, InputError, "(channels, places, …)"),

@@ -107,7 +107,8 @@ def test_members():
     assert len(prototypes(MODEL, X, 1, 4, members="all").members) == 120
     given = torch.zeros(120, dtype=torch.bool)
     given[5:30] = True
-    assert prototypes(MODEL, X, 1, 4, members=given).members.tolist() == list(range(5, 30))
+    for form in (given, given.numpy(), given.tolist()):
+        assert prototypes(MODEL, X, 1, 4, members=form).members.tolist() == list(range(5, 30))
     single = prototypes(lambda x: MODEL(x)[:, :1], X, None, 3)
     assert single.count == 120
     margin = prototypes(MODEL, X, lambda y: y[:, 1] - y[:, 0], 1, share=0)
@@ -188,6 +189,9 @@ ERRORS = {
     "no class": ({"target": None}, sx.TargetError, "target=None: the model has several outputs"),
     "start relevance": ({"target": torch.ones(120, 3)}, sx.TargetError, "expected one class for all samples"),
     "no such class": ({"target": 7}, sx.TargetError, "target 7 is out of range"),
+    "counted from the end": ({"target": -1}, sx.TargetError, "target=-1: expected a class, counted from 0"),
+    "half a sample": ({"k": 2.5}, sx.InputError, "k=2.5.*expected a whole k"),
+    "booleans for fewer": ({"members": [True] * 5}, sx.InputError, r"members is a tensor \(5,\)"),
     "too few": ({"k": 500}, sx.DataError, "expected at least k=500"),
     "by": ({"by": "beauty"}, sx.InputError, "by='beauty'"),
     "space": ({"space": "colour"}, sx.InputError, "space='colour'"),

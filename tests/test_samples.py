@@ -26,6 +26,10 @@ class Stream(IterableDataset):
         return iter(X)
 
 
+class Indexed:
+    __len__, __getitem__ = Pictures.__len__, Pictures.__getitem__
+
+
 def generator():
     yield from X.split(4)
 
@@ -43,7 +47,20 @@ FORMS = {
     "list of pairs": (list(zip(X.split(5), Y.split(5), strict=True)), True),
     "lists of pairs": ([[x, y] for x, y in zip(X.split(5), Y.split(5), strict=True)], True),
     "generator": (generator(), False),
+    "array": (X.numpy(), False),
+    "arrays": ((X.numpy(), Y.numpy()), True),
+    "list of arrays": ([part.numpy() for part in X.split(4)], False),
+    "list of samples": ([(x, int(y)) for x, y in zip(X, Y, strict=True)], True),
+    "list of samples with tensors": (list(zip(X, Y, strict=True)), True),
+    "list of samples of arrays": ([(x, y) for x, y in zip(X.numpy(), Y.numpy(), strict=True)], True),
+    "what can be indexed": (Indexed(), True),
+    "nested": ([((x,), y) for x, y in zip(X.split(5), Y.split(5), strict=True)], True),
 }
+
+
+def of_one(inputs):
+    (value,) = inputs.values.values()
+    return value
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -53,8 +70,8 @@ def test_forms(form):
     samples = Samples(data, MODEL, 4)
     first = samples.first()
     batches = list(samples)
-    assert torch.equal(first.inputs.values["input"], batches[0].inputs.values["input"])
-    assert torch.equal(torch.cat([b.inputs.values["input"] for b in batches]), X)
+    assert torch.equal(of_one(first.inputs), of_one(batches[0].inputs))
+    assert torch.equal(torch.cat([of_one(b.inputs) for b in batches]), X)
     labels = [b.labels for b in batches]
     assert torch.equal(torch.cat(labels), Y) if labelled else labels == [None] * len(labels)
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -63,12 +80,30 @@ def test_forms(form):
         with pytest.raises(sx.DataError, match="can be read once"):
             samples.take([3], sizes)
     else:
-        assert torch.equal(samples.take([9, 0, 5, 9], sizes).values["input"], X[[9, 0, 5, 9]])
+        assert torch.equal(of_one(samples.take([9, 0, 5, 9], sizes)), X[[9, 0, 5, 9]])
 
 
 class Two(nn.Module):
     def forward(self, a, b):
         return a + b
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_labels_of_a_model_with_two_inputs(nested):
+    (batch,) = Samples([((X, X), Y) if nested else (X, X, Y)], Two(), 4)
+    assert torch.equal(batch.labels, Y) and list(batch.inputs.values) == ["0", "1"]
+
+
+def test_named_inputs_with_labels():
+    (batch,) = Samples([({"a": X, "b": X.numpy()}, Y)], Two(), 4)
+    assert torch.equal(batch.labels, Y) and torch.equal(batch.inputs.values["b"], X)
+
+
+def test_samples_hold_no_graph():
+    (batch,) = Samples(X.clone().requires_grad_(), MODEL, 20)
+    assert not of_one(batch.inputs).requires_grad
+    (batch,) = Samples(X.clone().requires_grad_(), lambda x: x, 20)
+    assert not of_one(batch.inputs).requires_grad
 
 
 def test_pairs_are_inputs_where_the_model_takes_two():

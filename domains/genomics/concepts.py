@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciexplain._evaluation import evaluation_mode
 from sciexplain.concepts import Concepts
 from sciexplain.concepts import top as top_of
 from sciexplain.domains.genomics.alphabet import DNA, Alphabet
@@ -163,8 +162,7 @@ def top_concepts(
     """
     batch = Sequences.of(sequences, alphabet)
     layout = layout_of(model, batch, layout)
-    with evaluation_mode(model):
-        found = top_of(model, as_inputs(model, batch, layout), target, layer, k, examples=examples, **options)
+    found = top_of(model, as_inputs(model, batch, layout), target, layer, k, examples=examples, **options)
     letters = len(batch.alphabet)
 
     def by_letter(values: Any) -> NDArray[np.float64]:

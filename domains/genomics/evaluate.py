@@ -189,7 +189,6 @@ def attributed(g: SequenceExplanation, method: str) -> Tensor:
         )
     asked = replace(
         question,
-        target=question.target if g.target is None else g.target,
         method="lrp" if composite else method,
         reference=None,
         options={"on_unknown": "gradient", "composite": method} if composite else {"on_unknown": "gradient"},
@@ -209,10 +208,9 @@ def max_sensitivity(g: SequenceExplanation, *, radius: float = 0.02, draws: int 
     def again(model: Any, inputs: Tensor, target: Any) -> Tensor:
         return replace(question, target=target)(replace(g.sequences, inputs=inputs)).nucleotides
 
-    target = question.target if g.target is None else g.target
     inputs = like_model(question.model, g.sequences.inputs)
     return evaluate.max_sensitivity(
-        question.model, inputs, target, explain=again, radius=radius, draws=draws, seed=seed
+        question.model, inputs, question.target, explain=again, radius=radius, draws=draws, seed=seed
     )
 
 
@@ -235,9 +233,8 @@ def sanity(g: SequenceExplanation, **options: Any) -> Sanity | None:
         shown = replace(g.sequences, inputs=arranged(inputs, layout))
         return replace(question, model=network, target=target)(shown).nucleotides
 
-    target = question.target if g.target is None else g.target
     inputs = arranged(like_model(question.model, g.sequences.inputs), layout)
-    return evaluate.sanity(question.model, inputs, target, explain=again, **options)  # type: ignore[arg-type]
+    return evaluate.sanity(question.model, inputs, question.target, explain=again, **options)
 
 
 def gap(g: SequenceExplanation) -> Tensor | None:
@@ -248,8 +245,7 @@ def gap(g: SequenceExplanation) -> Tensor | None:
     question = question_of(g)
     if question.method not in ("lrp", "deeplift") or question.tokenizer is not None:
         return None
-    target = question.target if g.target is None else g.target
-    found = replace(question, target=target, options={**question.options, "ledger": True})(g.sequences)
+    found = replace(question, options={**question.options, "ledger": True})(g.sequences)
     ledgers = [e.ledger for e in found.explanations if e.ledger is not None]
     return torch.stack([ledger.gap.detach().double().cpu() for ledger in ledgers]).mean(0)
 
@@ -262,7 +258,7 @@ def removal_of(
     return NucleotideRemoval(
         question.model,
         g.sequences,
-        question.target if g.target is None else g.target,
+        question.target,
         filler=filler,
         parts=parts,
         draws=draws,
@@ -276,7 +272,7 @@ def removal_of(
 
 
 def question_of(g: SequenceExplanation) -> Question:
-    """What was asked about the sequences.
+    """What was asked about the sequences, with the classes that were explained as target.
 
     Raises
     ------

@@ -20,15 +20,13 @@ from sciexplain.domains.genomics.references import Reference, references_for
 from sciexplain.domains.genomics.sequences import Sequences
 from sciexplain.domains.genomics.tokens import Tokenizer, onto_letters, tokenized
 from sciexplain.errors import InputError
+from sciexplain.methods import SENSITIVITIES
 
 Strand = Literal["+", "-", "both"]
 Target = int | Sequence[int] | Tensor | Callable[[Any], Tensor] | None
 
 LETTERS_AT_ONCE = 2**18
 """Letters of a batch: enough to keep a processor busy, few enough for its memory."""
-
-_SENSITIVITY = ("gradient", "smoothgrad", "guided_backprop", "deconvnet", "vargrad")
-"""Methods whose relevance is that of one more unit, so that letters that are not there have some too."""
 
 _WITH_REFERENCE = {
     "deeplift": "reference",
@@ -251,7 +249,7 @@ def _answered(question: Question, sequences: Sequences) -> SequenceExplanation:
     m = None if not isinstance(multipliers, Tensor) else arranged(multipliers, layout).to(relevance)
     letters = len(sequences.alphabet)
     x, r = sequences.one_hot.to(relevance), relevance[:, :letters]
-    if question.method in _SENSITIVITY:
+    if question.method in (*SENSITIVITIES, "vargrad"):  # letters that are not there have some, too
         contributions = x * r
         nucleotides, hypothetical = contributions.sum(1), r if question.method != "vargrad" else None
     else:

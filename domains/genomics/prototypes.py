@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import sciexplain as sx
-from sciexplain._evaluation import evaluation_mode
 from sciexplain.domains.genomics.alphabet import DNA, Alphabet
 from sciexplain.domains.genomics.drawing.logo import draw_logo
 from sciexplain.domains.genomics.explain import explain
@@ -42,8 +41,7 @@ def prototypes(
         As in :func:`sciexplain.prototypes`.
     """
     batch = Sequences.of(sequences, alphabet)
-    with evaluation_mode(model):
-        return prototypes_of(model, as_inputs(model, batch, layout), target, k, **options)
+    return prototypes_of(model, as_inputs(model, batch, layout), target, k, **options)
 
 
 def prototype_limits(
@@ -71,8 +69,7 @@ def prototype_limits(
     inputs = as_inputs(model, batch, layout)
     if not isinstance(prototypes, Prototypes):
         prototypes = as_inputs(model, Sequences.of(prototypes, alphabet), layout)
-    with evaluation_mode(model):
-        return limits_of(model, inputs, prototypes, target, **options)
+    return limits_of(model, inputs, prototypes, target, **options)
 
 
 def limits_figure(
@@ -100,9 +97,7 @@ def limits_figure(
     from matplotlib.figure import Figure
 
     batch = Sequences.of(sequences, alphabet)
-    views = [i for i, _ in limits.views]
-    missed = [*views, *(i for i in limits.unexplained if i not in views)]
-    kinds = (("prototype", limits.prototypes or ()), ("explained", limits.typical), ("not explained", missed))
+    kinds = (("prototype", limits.prototypes or ()), ("explained", limits.typical), ("not explained", limits.missed))
     shown = [(kind, i) for kind, indices in kinds for i in list(indices)[:each]]
     found = explain(model, batch[[i for _, i in shown]], limits.view.target, composite=composite, layout=layout)
     tall = len(shown) * (_TALL + _GAP) + 2 * _MARGIN

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from sciexplain._evaluation import evaluation_mode
-from sciexplain.domains.fixed_target import FixedTarget
 from sciexplain.domains.genomics.alphabet import DNA, Alphabet
 from sciexplain.domains.genomics.encode import decode, reverse_complement
 from sciexplain.domains.genomics.explain import LETTERS_AT_ONCE, Strand
@@ -18,7 +17,10 @@ from sciexplain.domains.genomics.models import Layout, Model, as_called, like_mo
 from sciexplain.domains.genomics.sequences import Sequences
 from sciexplain.domains.genomics.tokens import Tokenizer, tokenized
 from sciexplain.errors import InputError, NonFiniteOutputError
-from sciexplain.targets import normalized
+from sciexplain.evaluate.fixed_target import FixedTarget
+from sciexplain.evaluate.removal import check_parts
+from sciexplain.inputs import passes
+from sciexplain.targets import normalized, rows_of
 
 
 class NucleotideRemoval:
@@ -107,11 +109,9 @@ class NucleotideRemoval:
 
         The mean over draws and strands.
         """
-        if len(samples) != len(kept):
-            raise InputError(f"{len(samples)} samples and {len(kept)} sets of parts; expected one set for each.")
+        check_parts(self.sizes, samples, kept)
         found = [torch.zeros(0, dtype=torch.float64)]
-        for begin in range(0, len(samples), self._size):
-            rows = slice(begin, begin + self._size)
+        for rows in passes(len(samples), self._size):
             found.append(self._together(torch.tensor(samples[rows]), kept[rows]))
         return torch.cat(found)
 
@@ -131,11 +131,6 @@ class NucleotideRemoval:
     def _together(self, samples: Tensor, kept: Sequence[Tensor]) -> Tensor:
         stays = torch.ones(len(samples), self._part_of.shape[1], dtype=torch.bool)
         for row, (sample, keep) in enumerate(zip(samples.tolist(), kept, strict=True)):
-            if keep.shape != (self.sizes[sample],) or keep.dtype != torch.bool:
-                raise InputError(
-                    f"Sample {sample} with parts {tuple(keep.shape)} {keep.dtype}; expected a truth value for each of "
-                    f"its {self.sizes[sample]} parts."
-                )
             of = self._part_of[sample]
             stays[row, of >= 0] = keep.cpu()[of[of >= 0]]
         whole, there = self._inputs[samples], stays[:, None].to(self._inputs.device)
@@ -166,17 +161,16 @@ class NucleotideRemoval:
     def _of_whole(self, target: Any) -> dict[str, FixedTarget]:
         """For each strand, what is explained."""
         target, n, fixed = normalized(target), len(self._sequences), {}
-        each = isinstance(target, Tensor) and target.ndim > 0 and len(target) == n
         for strand in self._strands:
             inputs = self._inputs if strand == "+" else reverse_complement(self._inputs, self._sequences.alphabet)
             places, parts = [], []
             for begin in range(0, n, self._size):
                 for rows, output in self._outputs(inputs[begin : begin + self._size]):
                     places.append(rows + begin)
-                    parts.append(FixedTarget.of(output, target[rows + begin] if each else target, len(rows)))
+                    parts.append(FixedTarget.of(output, rows_of(target, rows + begin, n), len(rows)))
             fixed[strand] = FixedTarget.joined(parts, places)
             if fixed[strand].classes is not None:
-                target, each = fixed[strand].classes, True  # the same class on the other strand
+                target = fixed[strand].classes  # the same on the other strand
         return fixed
 
     def _outputs(self, inputs: Tensor) -> Iterator[tuple[Tensor, Any]]:

@@ -19,8 +19,7 @@ from sciexplain.evaluate.parts import Parts
 from sciexplain.evaluate.sanity import Sanity
 from sciexplain.evaluate.scoring import Output
 from sciexplain.evaluate.tensor_removal import Fill
-
-_MAGNITUDES = ("gradient", "smoothgrad", "guided_backprop", "deconvnet")
+from sciexplain.methods import SENSITIVITIES
 
 
 def flipping(
@@ -148,7 +147,7 @@ def attributed(e: ImageExplanation, method: str) -> Tensor:
         found = sx.explain(origin.model, origin.inputs, target, method, on_unknown="gradient")
     relevance = found.relevance
     assert isinstance(relevance, Tensor)
-    return relevance.norm(dim=1, keepdim=True) if method in _MAGNITUDES else relevance
+    return relevance.norm(dim=1, keepdim=True) if method in SENSITIVITIES else relevance
 
 
 def max_sensitivity(e: ImageExplanation, **options: Any) -> Tensor:

@@ -7,10 +7,10 @@ from pathlib import Path
 from torch import nn
 
 from sciexplain import runs
-from sciexplain.domains.images.reference.networks import Autoencoder
-from sciexplain.domains.images.reference.storage import is_model, load
-from sciexplain.domains.images.reference.storage import load_prior as _load_prior
+from sciexplain.domains.images.reference.storage import load, load_prior
 from sciexplain.errors import ModelError
+
+__all__ = ["load_model", "load_prior"]
 
 
 def load_model(reference: str | Path, weights: str | Path | None = None, *, unsafe_pickle: bool = False) -> nn.Module:
@@ -37,23 +37,8 @@ def load_model(reference: str | Path, weights: str | Path | None = None, *, unsa
     >>> model.shape, model.labels[:3]  # doctest: +SKIP
     ((1, 8, 8), ('0', '1', '2'))
     """
-    if is_model(reference) or Path(reference).is_dir():
+    if Path(reference).is_dir():
         if weights is not None:
             raise ModelError(f"{reference} holds its own weights; {weights} cannot be read into it")
         return load(reference)
     return runs.load_model(str(reference), weights, unsafe_pickle=unsafe_pickle)
-
-
-def load_prior(folder: str | Path) -> Autoencoder:
-    """A generative model of pictures that ``sciexplain train prior images`` wrote.
-
-    Returns
-    -------
-    A prior for :func:`maximize` and :func:`counterfactual`: pictures from 0 black to 1 white, standard normal codes.
-
-    Raises
-    ------
-    ModelError
-        There is none, or its files are damaged or do not belong together.
-    """
-    return _load_prior(folder)

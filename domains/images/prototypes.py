@@ -106,12 +106,10 @@ def limits_figure(
     columns
         Pictures of each kind.
     """
-    views = [i for i, _ in limits.views]
-    missed = [*views, *(i for i in limits.unexplained if i not in views)]
     threshold = number(limits.threshold)
     bands: list[tuple[str, list[int]]] = [
         (f"explained: distance up to {threshold}", list(limits.typical[:columns])),
-        (f"not explained: distance above {threshold}", missed[:columns]),
+        (f"not explained: distance above {threshold}", list(limits.missed[:columns])),
     ]
     if limits.prototypes is not None:
         bands.insert(0, ("prototypes", list(limits.prototypes[:columns])))

@@ -42,7 +42,7 @@ class Question:
 
 def linearize(graphs: Graphs, target: Any, composite: Any, **options: Any) -> sx.Linearization:
     """:func:`sciexplain.linearize` of a batch of molecules."""
-    model, inputs = explained(graphs)
+    model, inputs = as_function(graphs)
     sites = int(graphs.sizes.sum())
     places = {
         name: None if name not in graphs.edge_rows and len(place) == sites else place
@@ -51,7 +51,7 @@ def linearize(graphs: Graphs, target: Any, composite: Any, **options: Any) -> sx
     return sx.linearize(model, inputs, target, sites=sites, places=places, composite=composite, **options)
 
 
-def explained(graphs: Graphs) -> tuple[Callable[..., Any], dict[str, Tensor]]:
+def as_function(graphs: Graphs) -> tuple[Callable[..., Any], dict[str, Tensor]]:
     """The model as a function of what is explained alone, and that."""
 
     def model(**tensors: Tensor) -> Any:

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 import sciexplain as sx
-from sciexplain.domains.molecules.adjoints import explained as as_function
+from sciexplain.domains.molecules.adjoints import as_function
 from sciexplain.domains.molecules.explain import explain
 from sciexplain.domains.molecules.explanation import MoleculeExplanation
 from sciexplain.domains.molecules.removal import AtomRemoval
 from sciexplain.errors import InputError
+from sciexplain.methods import SENSITIVITIES
 
 METHODS = (
     "occlusion",
@@ -26,8 +27,6 @@ METHODS = (
     "deeplift",
 )
 """What :func:`attributed` knows beside LRP."""
-
-_MAGNITUDES = ("gradient", "smoothgrad", "guided_backprop", "deconvnet")
 
 
 def attributed(explained: Sequence[MoleculeExplanation], method: str) -> list[Tensor]:
@@ -91,8 +90,6 @@ def _by_method(a: MoleculeExplanation, method: str) -> Tensor:
     model, inputs = as_function(graphs)
     relevance = sx.explain(model, inputs, a.question.target, method, on_unknown="gradient").relevance
     assert isinstance(relevance, dict)
-    total = torch.zeros(len(a), dtype=torch.float64)
-    for name, place in graphs.places.items():
-        rows = relevance[name].detach().double().cpu().reshape(len(place), -1)
-        total.index_add_(0, place.cpu(), (rows**2 if method in _MAGNITUDES else rows).sum(1))
-    return total.sqrt() if method in _MAGNITUDES else total
+    if method not in SENSITIVITIES:
+        return graphs.by_atom(relevance)
+    return graphs.by_atom({name: r.double() ** 2 for name, r in relevance.items()}).sqrt()

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from sciexplain.domains.molecules import families
-from sciexplain.domains.molecules.adjoints import explained
+from sciexplain.domains.molecules.adjoints import as_function
 from sciexplain.domains.molecules.graphs import Family, Graphs
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.read import read
 from sciexplain.errors import InputError
+from sciexplain.inputs import passes
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,8 @@ class Part:
         return rows.new_zeros(molecules, *rows.shape[1:]).index_add_(0, self.atoms.to(rows.device), rows)
 
     def by_atom(self, relevance: dict[str, Tensor]) -> list[Tensor]:
-        """(n,) for each molecule: relevance of the inputs, that of bonds at the atom where they start."""
-        total = torch.zeros(int(self.graphs.sizes.sum()), dtype=torch.float64)
-        for name, place in self.graphs.places.items():
-            rows = relevance[name].double().cpu()
-            total.index_add_(0, place.cpu(), rows.flatten(1).sum(1) if rows.ndim > 1 else rows)
-        return list(total.split(self.graphs.sizes.tolist()))
+        """:meth:`Graphs.by_atom` for each molecule, (n,)."""
+        return list(self.graphs.by_atom(relevance).split(self.graphs.sizes.tolist()))
 
 
 class Collection:
@@ -105,13 +102,13 @@ class Collection:
         """All of them, in order."""
         if batch_size < 1:
             raise InputError(f"batch_size={batch_size}: expected a positive number.")
-        for begin in range(0, len(self), batch_size):
-            yield self.part(range(begin, min(begin + batch_size, len(self))))
+        for rows in passes(len(self), batch_size):
+            yield self.part(range(len(self))[rows])
 
     def part(self, indices: Sequence[int]) -> Part:
         """Some of them."""
         graphs = self.family.collate([self._graphs[i] for i in indices])
-        model, inputs = explained(graphs)
+        model, inputs = as_function(graphs)
         return Part(torch.tensor(list(indices)), model, inputs, graphs)
 
     def shown(self, index: int) -> Molecule:

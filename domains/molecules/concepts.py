@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 import sciexplain as sx
-from sciexplain._evaluation import evaluation_mode
 from sciexplain.concepts import Ranking, channel_relevance, conditional
+from sciexplain.concepts.ranking import TopChannels
 from sciexplain.domains.images.panels import number
 from sciexplain.domains.molecules.collection import Collection, Part
 from sciexplain.domains.molecules.draw import Drawing
@@ -21,35 +21,22 @@ from sciexplain.membership import ClassTarget, Members, belonging, class_target,
 from sciexplain.targets import explained_output, start
 
 
-@dataclass(frozen=True, eq=False)
-class MoleculeConcepts:
+@dataclass(frozen=True, eq=False, repr=False)
+class MoleculeConcepts(TopChannels):
     """The k most relevant channels of a layer, each in m molecules.
 
     Attributes
     ----------
-    layer, target
-    channels
-        The most relevant first.
-    relevance, share
-        (k,): of each, the mean over the members, and its share of what speaks for the target.
-    count
-        Members.
-    indices, scores
-        (k, m): the molecules in which each channel is most relevant, and its relevance there.
+    layer, target, channels, relevance, share, count, indices, scores
+        See :class:`~sciexplain.concepts.ranking.TopChannels`.
     molecules
-        These, for each channel.
+        Those at ``indices``, for each channel.
     atoms
         For each channel and molecule, (n,): the relevance of atoms that passes the channel.
+    unit
+        Of relevance; empty where nobody knows.
     """
 
-    layer: str
-    target: ClassTarget
-    channels: tuple[int, ...]
-    relevance: Tensor
-    share: Tensor
-    count: int
-    indices: Tensor
-    scores: Tensor
     molecules: tuple[tuple[Molecule, ...], ...]
     atoms: tuple[tuple[Tensor, ...], ...]
     unit: str = ""
@@ -67,10 +54,6 @@ class MoleculeConcepts:
                     f"{share}: {number(float(self.scores[row, column]))} in #{int(self.indices[row, column])}"
                 )
         return grid(items, columns, captions=captions, title=title, unit="of each channel's largest")
-
-    def __repr__(self) -> str:
-        shares = ", ".join(f"{c} ({100 * s:.0f} %)" for c, s in zip(self.channels, self.share.tolist(), strict=True))
-        return f"MoleculeConcepts({self.layer!r}, target {self.target!r}: channels {shares})"
 
 
 def top_concepts(
@@ -113,20 +96,19 @@ def top_concepts(
         )
     collection, target = Collection(model, molecules, featurizer), class_target(target)
     ranking = Ranking(examples)
-    with evaluation_mode(collection.family.model):
-        for part in collection.parts(batch_size):
-            found = channel_relevance(part.model, part.inputs, target, layers=layer, composite=composite)[layer]
-            belongs = _members(part, target, members)
-            ranking.add(part.by_molecule(found)[belongs.to(found.device)], part.indices[belongs])
-        if not ranking.count:
-            raise DataError(f"No molecule of {len(collection)} is a member of target={target!r} ({named(members)}).")
-        ranked = ranking.best(k)
-        atoms = []
-        for channel, indices in zip(ranked.channels, ranked.indices.tolist(), strict=True):
-            part = collection.part(indices)
-            passed = conditional(part.model, part.inputs, target, {layer: channel}, composite=composite).relevance
-            assert isinstance(passed, dict)
-            atoms.append(tuple(part.by_atom(passed)))
+    for part in collection.parts(batch_size):
+        found = channel_relevance(part.model, part.inputs, target, layers=layer, composite=composite)[layer]
+        belongs = _members(part, target, members)
+        ranking.add(part.by_molecule(found)[belongs.to(found.device)], part.indices[belongs])
+    if not ranking.count:
+        raise DataError(f"No molecule of {len(collection)} is a member of target={target!r} ({named(members)}).")
+    ranked = ranking.best(k)
+    atoms = []
+    for channel, indices in zip(ranked.channels, ranked.indices.tolist(), strict=True):
+        part = collection.part(indices)
+        passed = conditional(part.model, part.inputs, target, {layer: channel}, composite=composite).relevance
+        assert isinstance(passed, dict)
+        atoms.append(tuple(part.by_atom(passed)))
     return MoleculeConcepts(
         layer, target, ranked.channels, ranked.relevance, ranked.share, ranking.count, ranked.indices, ranked.scores,
         tuple(tuple(collection.shown(i) for i in row) for row in ranked.indices.tolist()), tuple(atoms),

@@ -78,7 +78,7 @@ def flipping(
 
     References
     ----------
-    Schnake et al. 2020, IEEE TPAMI 44, sec. 5; Xiong et al. 2022, ICML, sec. 5.
+    Schnake et al. 2020, IEEE TPAMI 44; Xiong et al. 2022, ICML.
     """
     removal = removal_of(explained, of, how=how, filler=filler, seed=seed)
     given = own_relevance(explained, removal) if relevance is None else relevance
@@ -203,12 +203,12 @@ def _masks(true: Truth, a: MoleculeExplanation, bonds: list[tuple[int, int]], of
     parts = len(bonds) if of == "bonds" else len(a)
     name = a.name or "A molecule"
     if isinstance(true, Set):
-        index = {pair: k for k, pair in enumerate(bonds)} if of == "bonds" else {i: i for i in range(parts)}
+        index: dict[Any, int] = {part: k for k, part in enumerate(bonds if of == "bonds" else range(parts))}
         wanted = [(min(t), max(t)) if isinstance(t, tuple) else int(t) for t in true]
         if strange := [t for t in wanted if t not in index]:
             raise InputError(f"{name} has no {of[:-1]} {strange[0]}, which is given as true; it has {parts} {of}.")
         mask = torch.zeros(1, parts, dtype=torch.bool)
-        mask[0, [index[t] for t in wanted]] = True  # type: ignore[index]
+        mask[0, [index[t] for t in wanted]] = True
         return mask
     mask = torch.as_tensor(true).cpu() > 0
     mask = mask[None] if mask.ndim == 1 else mask

@@ -17,7 +17,7 @@ from sciexplain.domains.molecules import bodies as body_terms
 from sciexplain.domains.molecules import files, tables
 from sciexplain.domains.molecules import search as walk_search
 from sciexplain.domains.molecules import walks as walk_lists
-from sciexplain.domains.molecules.adjoints import Adjoints, Question, explained
+from sciexplain.domains.molecules.adjoints import Adjoints, Question, as_function
 from sciexplain.domains.molecules.bodies import Bodies
 from sciexplain.domains.molecules.draw import Drawing, draw
 from sciexplain.domains.molecules.fragment_relevance import FragmentRelevance, fragment_relevance
@@ -244,7 +244,7 @@ class MoleculeExplanation:
     @cached_property
     def ledger(self) -> sx.Ledger:
         """Where the whole score went, operation by operation: a pass of its own, made when first asked for."""
-        model, inputs = explained(self.question.copies(1))
+        model, inputs = as_function(self.question.copies(1))
         found = sx.explain(
             model,
             inputs,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from sciexplain.domains.molecules.molecule import Molecule
@@ -40,6 +41,14 @@ class Graphs:
     call: Callable[[dict[str, Any]], Any]
     edges: Tensor | None = None
     edge_rows: frozenset[str] = field(default_factory=frozenset)
+
+    def by_atom(self, relevance: Mapping[str, Tensor]) -> Tensor:
+        """(n,) float64, on the CPU: relevance of what is explained, that of bonds at the atom where they start."""
+        total = torch.zeros(int(self.sizes.sum()), dtype=torch.float64)
+        for name, place in self.places.items():
+            rows = relevance[name].detach().double().cpu()
+            total.index_add_(0, place.cpu(), rows.flatten(1).sum(1) if rows.ndim > 1 else rows)
+        return total
 
 
 class Family(Protocol):

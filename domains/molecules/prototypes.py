@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import sciexplain as sx
-from sciexplain._evaluation import evaluation_mode
 from sciexplain.domains.images.panels import number
 from sciexplain.domains.molecules.collection import Collection
 from sciexplain.domains.molecules.draw import Drawing
@@ -57,11 +56,10 @@ def prototypes(
     collection = Collection(model, molecules, featurizer)
     space = space or ("relevance" if by == "relevance" else "activation")
     view = _view(collection, target, layer, space, channel, composite)
-    with evaluation_mode(collection.family.model):
-        return choose(
-            _points(collection, view, batch_size), view, k,
-            by=by, share=share, criticisms=criticisms, members=members, limit=limit, seed=seed,
-        )  # fmt: skip
+    return choose(
+        _points(collection, view, batch_size), view, k,
+        by=by, share=share, criticisms=criticisms, members=members, limit=limit, seed=seed,
+    )  # fmt: skip
 
 
 def prototype_limits(
@@ -98,11 +96,10 @@ def prototype_limits(
     collection = Collection(model, molecules, featurizer)
     layer = prototypes.layer if layer is None else layer
     view = _view(collection, prototypes.target, layer, space, None, composite)
-    with evaluation_mode(collection.family.model):
-        return compare(
-            _points(collection, view, batch_size), view, prototypes,
-            level=level, threshold=threshold, views=views, members=members, limit=limit, seed=seed,
-        )  # fmt: skip
+    return compare(
+        _points(collection, view, batch_size), view, prototypes,
+        level=level, threshold=threshold, views=views, members=members, limit=limit, seed=seed,
+    )  # fmt: skip
 
 
 def limits_figure(
@@ -127,11 +124,9 @@ def limits_figure(
         Molecules of each kind.
     """
     collection = Collection(model, molecules, featurizer)
-    views = [i for i, _ in limits.views]
-    missed = [*views, *(i for i in limits.unexplained if i not in views)]
-    own = list(limits.prototypes or ())
+    kinds = (("prototype", limits.prototypes or ()), ("explained", limits.typical), ("not explained", limits.missed))
     items, captions = [], []
-    for name, indices in (("prototype", own), ("explained", list(limits.typical)), ("not explained", missed)):
+    for name, indices in kinds:
         shown = indices[:columns]
         if not shown:
             continue
@@ -153,8 +148,7 @@ def _view(
 ) -> View:
     if layer is None:
         first = collection.part([0])
-        with evaluation_mode(collection.family.model):
-            layer = read_by_the_last_layer(first.model, Inputs.of(first.inputs))
+        layer = read_by_the_last_layer(first.model, Inputs.of(first.inputs))
     model: Any = collection.family.model
     return View(model, class_target(target), layer, space, channel, composite)
 

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sciexplain.domains.fixed_target import FixedTarget
 from sciexplain.domains.molecules.explain import ROWS_AT_ONCE
 from sciexplain.domains.molecules.explanation import MoleculeExplanation
 from sciexplain.domains.molecules.graphs import Graphs
 from sciexplain.domains.molecules.subgraphs import cutter
 from sciexplain.errors import InputError, NonFiniteOutputError
+from sciexplain.evaluate.fixed_target import FixedTarget
+from sciexplain.evaluate.removal import check_parts
 
 How = Literal["remove", "mask"]
 Filler = Literal["zero", "mean", "sampled"]
@@ -55,7 +56,7 @@ class AtomRemoval:
 
     References
     ----------
-    Xiong et al. 2022, *Efficient computation of higher-order subgraph attribution via message passing*, ICML, sec. 5
+    Xiong et al. 2022, *Efficient computation of higher-order subgraph attribution via message passing*, ICML
     (graph pruning and activation).
     """
 
@@ -80,7 +81,7 @@ class AtomRemoval:
 
     def scores(self, samples: Sequence[int], kept: Sequence[Tensor]) -> Tensor:
         """The explained output of molecules of which only some atoms are left, (M,) float64, as the model gives it."""
-        _check(self.sizes, samples, kept)
+        check_parts(self.sizes, samples, kept)
         return torch.cat(
             [self._together([samples[i] for i in part], [kept[i] for i in part]) for part in self._runs.parts(samples)]
             or [torch.zeros(0, dtype=torch.float64)]
@@ -153,7 +154,7 @@ class BondRemoval:
 
     def scores(self, samples: Sequence[int], kept: Sequence[Tensor]) -> Tensor:
         """The explained output of molecules of which only some bonds are left, (M,) float64."""
-        _check(self.sizes, samples, kept)
+        check_parts(self.sizes, samples, kept)
         found = [torch.zeros(0, dtype=torch.float64)]
         for part in self._runs.parts(samples):
             of = [samples[i] for i in part]
@@ -263,14 +264,3 @@ class _Mask:
 def _drawn(pool: Tensor, rows: int, seed: list[int]) -> Tensor:
     drawn = np.random.default_rng(seed).integers(max(len(pool), 1), size=rows)
     return pool[torch.from_numpy(drawn).to(pool.device)]
-
-
-def _check(sizes: Sequence[int], samples: Sequence[int], kept: Sequence[Tensor]) -> None:
-    if len(samples) != len(kept):
-        raise InputError(f"{len(samples)} samples and {len(kept)} sets of parts; expected one set for each.")
-    for sample, keep in zip(samples, kept, strict=True):
-        if not 0 <= sample < len(sizes) or keep.shape != (sizes[sample],) or keep.dtype != torch.bool:
-            raise InputError(
-                f"Sample {sample} with parts {tuple(keep.shape)} {keep.dtype}; expected one of {len(sizes)} samples, "
-                "and a truth value for each of its parts."
-            )

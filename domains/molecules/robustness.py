@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sciexplain import evaluate
-from sciexplain.domains.molecules.adjoints import explained as as_function
-from sciexplain.domains.molecules.adjoints import linearize
+from sciexplain.domains.molecules.adjoints import as_function, linearize
 from sciexplain.domains.molecules.attributed import target_of
 from sciexplain.domains.molecules.explain import explain
 from sciexplain.domains.molecules.explanation import MoleculeExplanation

@@ -43,7 +43,7 @@ def cutter(family: Family, graphs: Sequence[Any]) -> Cut:
     if isinstance(family, PyG):
         return _pyg([g.data if isinstance(g, MoleculeData) else g for g in graphs])
     if isinstance(family, Chemprop):
-        return _chemprop([family._graph(g) for g in graphs])
+        return _chemprop([family.graph_of(g) for g in graphs])
     if isinstance(family, SchNetPack):
         return _schnetpack([g.inputs if isinstance(g, MoleculeSystem) else g for g in graphs])
     raise InputError(

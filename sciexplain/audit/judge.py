@@ -68,7 +68,7 @@ class Judge:
         parts = [suspicion.small(len(members), len(own)), suspicion.alike(self.rows, members)]
         if len(rest):
             parts.append(suspicion.apart(leaving))
-        region = suspicion.shared_region(self.maps.shares, members, rest)
+        strongest = region = suspicion.shared_region(self.maps.shares, members, rest)
         p, place = 1.0, None
         for name, shares in self.misplaced.items():
             amount, chance, where = suspicion.out_of_place(shares, members, rng)
@@ -77,13 +77,17 @@ class Judge:
             if place is None and amount >= self.material and chance <= self.alpha:
                 p, region, place = chance, where, name
         whole = self.maps.unpooled(region)
-        if self.labels is not None:
+        if self.labels is not None and len(np.unique(self.labels)) > 1:
             strength = self.maps.strength(whole, None if place is None else self.outside[place])
             pure, chance = suspicion.one_label(strength, members, self.labels, self.label_names)
             chance = min(1.0, chance * self.tests)
             parts.append(replace(pure, p=chance))
             place = place if chance <= self.alpha else None
-        words = (self.describe or _described)(whole, members) if whole.any() else "nowhere in particular"
+        words = "nowhere in particular"
+        if whole.any() and self.describe is not None:
+            words = self.describe(whole, members)
+        elif whole.any():  # a box around all of it would be around little in most corners
+            words = _described(self.maps.unpooled(region & strongest if (region & strongest).any() else region))
         if self.edit is not None:
             # Others that carry it lose as much.
             without = rest if place is None else np.setdiff1d(rest, self.carriers(place, region, members))
@@ -151,7 +155,7 @@ def edit_of(given: Any, full: tuple[int, ...], speaks: NDArray[np.int64] | None 
     return edit
 
 
-def _described(region: NDArray[np.bool_], members: NDArray[np.int64]) -> str:
+def _described(region: NDArray[np.bool_]) -> str:
     if region.ndim == 2:
         rows, columns = (np.flatnonzero(region.any(axis)) for axis in (1, 0))
         return f"rows {rows[0]}–{rows[-1]}, columns {columns[0]}–{columns[-1]}"

@@ -13,8 +13,7 @@ from ..engine.base import OnUnknown
 from ..engine.programs import never_compiled, original
 from ..errors import InputError
 from ..inputs import Inputs
-from ..targets import Target, normalized
-from .batches import rows_of, split
+from ..targets import Target, normalized, rows_of
 from .journey import ChannelAxis, Journey, travelling, waypoints_for
 
 
@@ -64,12 +63,9 @@ def channel_relevance(
     model = original(model)
     given, target = Inputs.of(inputs, model), normalized(target)
     parts = []
-    for rows in split(given, batch_size):
-        part = given if rows is None else given.rows(rows)
+    for rows, part in given.parts(batch_size):
         with travelling():
-            waypoints = waypoints_for(names, channel_axis)
-            journey = Journey(
-                model, part, rows_of(target, rows, given), waypoints, composite=composite, on_unknown=on_unknown
-            )
+            waypoints, own = waypoints_for(names, channel_axis), rows_of(target, rows, given.batch_size)
+            journey = Journey(model, part, own, waypoints, composite=composite, on_unknown=on_unknown)
             parts.append(journey.all_channels(names))
     return {name: torch.cat([p[name].detach() for p in parts]) for name in names}

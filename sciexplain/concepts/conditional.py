@@ -15,8 +15,7 @@ from ..engine.programs import never_compiled, original
 from ..errors import InputError
 from ..explanation import Tensors
 from ..inputs import Inputs
-from ..targets import Target, normalized
-from .batches import rows_of, split
+from ..targets import Target, normalized, rows_of
 from .journey import ChannelAxis, Journey, Leg, travelling, waypoints_for
 from .projections import ChannelSet, Condition, Subspace, projection_of
 
@@ -83,7 +82,7 @@ def conditional(
     r"""The part of an explanation that goes through given channels or subspaces of layers (CRP).
 
     Relevance over activation :math:`c` at the output of a layer is projected, :math:`c \to P c`, before it goes on. For
-    channels :math:`P` keeps theirs (eq. 5 of the paper); for a subspace with orthonormal basis :math:`U` it is
+    channels :math:`P` keeps theirs, as in the paper; for a subspace with orthonormal basis :math:`U` it is
     :math:`U U^\top`, so that relevance is that of the activations' part in the subspace. Conditions on several layers
     form a chain. Only what passes all of them counts: relevance that takes a way around a layer, such as a skip
     connection, belongs to none of its channels. Over all channels of a layer, or over orthogonal subspaces that
@@ -144,13 +143,10 @@ def conditional(
     names = list(dict.fromkeys(name for one in listed for name in one))
     held = [n for n in names if any(isinstance(one.get(n), Subspace) for one in projections)]
     parts: list[list[ConditionalRelevance]] = []
-    for rows in split(given, batch_size):
+    for rows, part in given.parts(batch_size):
         with travelling():
-            waypoints = waypoints_for(names, channel_axis, held)
-            part = given if rows is None else given.rows(rows)
-            journey = Journey(
-                model, part, rows_of(target, rows, given), waypoints, composite=composite, on_unknown=on_unknown
-            )
+            waypoints, own = waypoints_for(names, channel_axis, held), rows_of(target, rows, given.batch_size)
+            journey = Journey(model, part, own, waypoints, composite=composite, on_unknown=on_unknown)
             parts.append(_answers(journey, part, listed, projections))
     results = tuple(_joined(given, each) for each in zip(*parts, strict=True))
     return results if several else results[0]
@@ -200,7 +196,7 @@ def _joined(given: Inputs, parts: Sequence[ConditionalRelevance]) -> Conditional
         return parts[0]
     first, relevance = parts[0], {}
     for name, _ in given.tensors():
-        each = [_named(given, p.relevance)[name] for p in parts]
+        each = [given.named(p.relevance)[name] for p in parts]
         relevance[name] = torch.cat(each) if given.is_batched(name) else torch.stack(each).sum(0)
     targets = [p.target for p in parts if p.target is not None]
     return ConditionalRelevance(
@@ -212,11 +208,3 @@ def _joined(given: Inputs, parts: Sequence[ConditionalRelevance]) -> Conditional
         output=torch.cat([p.output for p in parts]),
         unknown=tuple({u[:2]: u for p in parts for u in p.unknown}.values()),
     )
-
-
-def _named(given: Inputs, tensors: Tensors) -> dict[str, Tensor]:
-    if isinstance(tensors, Tensor):
-        return {"input": tensors}
-    if isinstance(tensors, dict):
-        return tensors
-    return {name: t for name, t in zip(given.values, tensors, strict=True) if t is not None}

@@ -14,6 +14,7 @@ from .._evaluation import evaluation_mode
 from ..composites import Composite
 from ..engine.base import OnUnknown, UnknownOperation, engines_suspended
 from ..engine.call import tensors_in
+from ..engine.channels import by_channel
 from ..engine.programs import as_written
 from ..engine.waypoints import Entry, Projection, Waypoint
 from ..errors import InputError
@@ -40,7 +41,7 @@ class Journey:
 
     Attributes
     ----------
-    start, explained, stepped_over
+    start, explained
         As of :meth:`sciexplain.methods.lrp.Propagation.begin`.
     names : list of str
         Of the waypoints, in the order in which relevance comes by.
@@ -58,7 +59,7 @@ class Journey:
     ) -> None:
         self._run = Propagation(inputs, composite, waypoints=waypoints, on_unknown=on_unknown)
         with evaluation_mode(model):
-            self.explained, self.stepped_over, self.start = self._run.begin(model, target)
+            self.explained, _, self.start = self._run.begin(model, target)
         self._run.engine.report_unknown()
         self.waypoints = {w.name: w for w in waypoints}
         if missing := [w.name for w in waypoints if not w.entries]:
@@ -134,8 +135,8 @@ class Journey:
 
     def values(self, name: str) -> Tensor:
         """(rows, channels): activations, their mean over everything else."""
-        values = self.waypoints[name].entries[0].values.movedim(self.waypoints[name].entries[0].axis, 1)
-        return values.flatten(2).mean(2) if values.ndim > 2 else values
+        first = self.waypoints[name].entries[0]
+        return by_channel(first.values, first.axis).mean(2)
 
     def projected(self, name: str, leg: Leg, projection: Projection) -> Tensor:
         """(rows,): what a waypoint lets through of a leg that begins there."""
@@ -175,16 +176,14 @@ class Journey:
         found = dict(zip(roots, self._gradients(leg, list(roots.values())), strict=True))
         return self._run.as_relevance(found, self.start.objective.dtype)
 
-    def _gradients(self, leg: Leg, inputs: Sequence[Tensor | GradientEdge]) -> list[Tensor | None]:
+    def _gradients(self, leg: Leg, inputs: Sequence[Tensor] | Sequence[GradientEdge]) -> list[Tensor | None]:
         kept = [
             (o, s) for o, s in zip(leg.outputs, leg.slopes, strict=True) if not isinstance(o, Tensor) or o.requires_grad
         ]
         if not kept:
             return [None] * len(inputs)
         outputs, slopes = zip(*kept, strict=True)
-        return list(
-            torch.autograd.grad(outputs, tuple(inputs), slopes, allow_unused=True, retain_graph=True)  # type: ignore[arg-type]
-        )
+        return list(torch.autograd.grad(outputs, inputs, slopes, allow_unused=True, retain_graph=True))
 
 
 def _key(edge: Tensor | GradientEdge) -> tuple[int, int]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from ..membership import ClassTarget
 
 
 class Ranked(NamedTuple):
@@ -29,6 +32,45 @@ class Ranked(NamedTuple):
     share: Tensor
     indices: Tensor
     scores: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class TopChannels:
+    """The k most relevant channels of a layer for a class, each with m real examples.
+
+    Attributes
+    ----------
+    layer : str
+    target
+    channels : tuple of int
+        The most relevant first.
+    relevance : Tensor, shape (k,)
+        Of each, the mean over the members of the class, in the unit of the output.
+    share : Tensor, shape (k,)
+        Of what speaks for the class: of the sum over the channels whose mean relevance is positive.
+    count : int
+        Members.
+    indices : Tensor, shape (k, m)
+        In the data: the members in which the channel is most relevant (RelMax), the most relevant first.
+    scores : Tensor, shape (k, m)
+        The channel's relevance there.
+    """
+
+    layer: str
+    target: ClassTarget
+    channels: tuple[int, ...]
+    relevance: Tensor
+    share: Tensor
+    count: int
+    indices: Tensor
+    scores: Tensor
+
+    def __len__(self) -> int:
+        return len(self.channels)
+
+    def __repr__(self) -> str:
+        shares = ", ".join(f"{c} ({100 * s:.0f} %)" for c, s in zip(self.channels, self.share.tolist(), strict=True))
+        return f"{type(self).__name__}({self.layer!r}, target {self.target!r}: channels {shares})"
 
 
 class Ranking:

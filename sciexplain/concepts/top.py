@@ -19,32 +19,20 @@ from ..membership import ClassTarget, Members, belonging, class_target, named
 from ..samples import Samples
 from .journey import ChannelAxis, Journey, Leg, travelling, waypoints_for
 from .projections import ChannelSet
-from .ranking import Ranked, Ranking
+from .ranking import Ranked, Ranking, TopChannels
 from .windows import Window, window
 
 
-@dataclass(frozen=True, eq=False)
-class Concepts:
-    """The k most relevant channels of a layer for a class, each with m real examples.
+@dataclass(frozen=True, eq=False, repr=False)
+class Concepts(TopChannels):
+    """The k most relevant channels of a layer for a class, each with m real examples and what it saw in them.
 
     Attributes
     ----------
-    layer : str
-    target
-    channels : tuple of int
-        The most relevant first.
-    relevance : Tensor, shape (k,)
-        Of each, the mean over the members of the class, in the unit of the output.
-    share : Tensor, shape (k,)
-        Of what speaks for the class: of the sum over the channels whose mean relevance is positive.
-    count : int
-        Members.
-    indices : Tensor, shape (k, m)
-        In the data: the members in which the channel is most relevant (RelMax), the most relevant first.
-    scores : Tensor, shape (k, m)
-        The channel's relevance there.
+    layer, target, channels, relevance, share, count, indices, scores
+        See :class:`~sciexplain.concepts.ranking.TopChannels`.
     inputs : Tensor, or tuple or dict of Tensors, (k, m, …)
-        These members.
+        The members at ``indices``.
     heatmaps : Tensor, or tuple or dict of Tensors, (k, m, …)
         Relevance of the inputs that passes the channel.
     focus : Tensor, or tuple or dict of Tensors, (k, m, …)
@@ -56,26 +44,11 @@ class Concepts:
         lies: of (N, C, H, W) the rows and columns, of (N, C, L) the positions, of (N, L) these.
     """
 
-    layer: str
-    target: ClassTarget
-    channels: tuple[int, ...]
-    relevance: Tensor
-    share: Tensor
-    count: int
-    indices: Tensor
-    scores: Tensor
     inputs: Tensors
     heatmaps: Tensors
     focus: Tensors
     positions: Tensor
     windows: tuple[tuple[Window, ...], ...]
-
-    def __len__(self) -> int:
-        return len(self.channels)
-
-    def __repr__(self) -> str:
-        shares = ", ".join(f"{c} ({100 * s:.0f} %)" for c, s in zip(self.channels, self.share.tolist(), strict=True))
-        return f"Concepts({self.layer!r}, target {self.target!r}: channels {shares})"
 
 
 @never_compiled

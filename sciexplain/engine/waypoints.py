@@ -13,6 +13,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from ..errors import InputError
 from . import tags
 from .call import tensors_in
+from .channels import by_channel, own_axis, unknown_axis
 from .layer import Layer, layer_of
 from .modules import ModuleStack
 
@@ -22,15 +23,6 @@ Projection = Callable[[Tensor, int], Tensor]
 Passing = Callable[[Tensor | None], Tensor | None]
 
 _KEY = "sciexplain waypoints"
-_FIRST = (
-    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.PReLU),
-    *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
-)
-_LAST = (
-    *(nn.Linear, nn.LayerNorm, nn.Embedding, nn.RNNBase, nn.MultiheadAttention),
-    *(nn.TransformerEncoderLayer, nn.TransformerDecoderLayer),
-)
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 class Passage:
@@ -76,8 +68,7 @@ class Entry:
 
     def per_channel(self, c: Tensor) -> Tensor:
         """(rows, channels): relevance summed over everything else."""
-        relevance = self.relevance(c).movedim(self.axis, 1)
-        return relevance.flatten(2).sum(2) if relevance.ndim > 2 else relevance
+        return by_channel(self.relevance(c), self.axis).sum(2)
 
 
 def _all_passing(here: list[Passing]) -> Passing:
@@ -187,13 +178,13 @@ class Waypoints:
         if (waypoint := self._by_name.get(name)) is not None:
             waypoint.ran(output, lambda t: self._axis(name, module, t), self._yields_relevance, self._count)
         first = next(tensors_in(output), None)
-        if first is not None and first.ndim > 1 and (axis := _own_axis(module, first)) is not None:
+        if first is not None and first.ndim > 1 and (axis := own_axis(module, first)) is not None:
             self._last = Channels(axis, first.shape[axis], first.ndim)
 
     def _axis(self, name: str, module: nn.Module | None, tensor: Tensor) -> int:
         if tensor.ndim < 3:
             return tensor.ndim - 1
-        if (own := _own_axis(module, tensor)) is not None:
+        if (own := own_axis(module, tensor)) is not None:
             return own
         if self._last is not None:
             as_many = [i for i in range(1, tensor.ndim) if tensor.shape[i] == self._last.number]
@@ -201,22 +192,7 @@ class Waypoints:
                 return as_many[0]
             if self._last.axis in as_many and self._last.dimensions == tensor.ndim:
                 return self._last.axis
-        raise InputError(
-            f"Which dimension of the output of {name!r}, {tuple(tensor.shape)}, has the channels? Say with "
-            "channel_axis=, 1 for (N, channels, …) and -1 for (N, …, channels)."
-        )
-
-
-def _own_axis(module: nn.Module | None, tensor: Tensor) -> int | None:
-    """Where the channels are by a module's kind, or None."""
-    if isinstance(module, _CONVOLUTIONS):
-        return max(tensor.ndim - len(module.kernel_size) - 1, 0)
-    if isinstance(module, _FIRST):
-        return 1
-    if isinstance(module, nn.LayerNorm) and type(module) is not nn.LayerNorm:  # such as those for (N, channels, H, W)
-        as_many = [i for i in range(1, tensor.ndim) if tensor.shape[i] == module.normalized_shape[-1]]
-        return as_many[0] if as_many else None
-    return tensor.ndim - 1 if isinstance(module, _LAST) else None
+        raise unknown_axis(name, tensor)
 
 
 def tapped(layer: Layer) -> bool:

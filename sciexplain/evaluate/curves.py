@@ -44,6 +44,11 @@ class Flipping:
     order: Order
     mode: Mode
 
+    def __repr__(self) -> str:
+        n, steps = self.scores.shape
+        of = "random order" if self.order == "random" else f"{self.order} relevant first"
+        return f"Flipping({self.mode}, {of}: {n} samples, {steps} points, mean area {float(self.areas.mean()):.4g})"
+
     @property
     def mean(self) -> Tensor:
         """The mean curve (S,)."""

@@ -45,8 +45,16 @@ def explaining(method: str, explain: Explain | None, batch_size: int | None, opt
     return run
 
 
-def fixed_target(model: Callable[..., Any], inputs: Inputs, target: Target) -> Target:
-    """The predicted class in the place of None, so that it stays the same for other inputs and networks."""
+def decided_target(model: Callable[..., Any], inputs: Inputs, target: Target) -> Target:
+    """The predicted class in the place of None, so that it stays the same for other inputs and networks.
+
+    Raises
+    ------
+    InputError
+        No samples.
+    """
+    if not inputs.batch_size:
+        raise InputError("The batch is empty: the first dimension of the input is 0.")
     target = normalized(target)
     if target is not None:
         return target
@@ -63,9 +71,7 @@ def rows(explained: Any, given: Inputs) -> Tensor:
         For what is no relevance of these inputs.
     """
     single = isinstance(explained, Explanation) and len(explained.score) == 1
-    values = tensors_of(explained.relevance if isinstance(explained, Explanation) else _as_tensors(explained))
-    n = given.batch_size
-    found = [v.detach().cpu().double() for v in values]
+    n, found = given.batch_size, [v.detach().cpu().double() for v in _tensors(explained)]
     if not found:
         raise InputError(
             f"explain returned {type(explained).__name__}; expected an Explanation, or relevance as tensors."
@@ -77,19 +83,20 @@ def rows(explained: Any, given: Inputs) -> Tensor:
 
 def shaped(explained: Any, given: Inputs) -> Tensor:
     """Relevance (N, \\*shape) of inputs that are one tensor, for what looks at maps; other inputs' as :func:`rows`."""
-    flat = rows(explained, given)
-    tensors = tensors_of(explained.relevance if isinstance(explained, Explanation) else _as_tensors(explained))
+    flat, tensors = rows(explained, given), _tensors(explained)
     alone = len(tensors) == 1 and len(flat) == len(tensors[0])
     return flat.view(tensors[0].shape) if alone and tensors[0].ndim > 1 else flat
 
 
-def _as_tensors(values: Any) -> Any:
+def _tensors(explained: Any) -> list[Tensor]:
+    """Of relevance in the structure of the inputs, or of an array; none of anything else."""
+    values = explained.relevance if isinstance(explained, Explanation) else explained
     if isinstance(values, Tensor | tuple | list | dict):
-        return values
+        return tensors_of(values)
     try:
-        return torch.as_tensor(values)
+        return [torch.as_tensor(values)]
     except (TypeError, ValueError, RuntimeError):
-        return ()
+        return []
 
 
 class Neighbours:
@@ -106,7 +113,8 @@ class Neighbours:
     def __init__(
         self, given: Inputs, amount: float | Tensor, draws: int, draw: Callable[..., Tensor], seed: int
     ) -> None:
-        if draws < 1 or (not isinstance(amount, Tensor) and not 0 < amount < float("inf")):
+        drawn = hasattr(draws, "__index__") and draws >= 1
+        if not drawn or (not isinstance(amount, Tensor) and not 0 < amount < float("inf")):
             raise InputError(
                 f"An amount of noise {amount} in {draws} draws: expected a positive amount, 1 draw or more."
             )

@@ -140,7 +140,7 @@ class Uniform:
 
     References
     ----------
-    Samek et al. 2017, IEEE TNNLS 28(11), sec. III.
+    Samek et al. 2017, IEEE TNNLS 28(11).
 
     Parameters
     ----------

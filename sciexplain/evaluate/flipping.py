@@ -60,7 +60,7 @@ def flipping(
 
     References
     ----------
-    Bach et al. 2015, PLoS ONE 10(7), Pixel-flipping. Samek et al. 2017, IEEE TNNLS 28(11), eq. 11–12.
+    Bach et al. 2015, PLoS ONE 10(7), Pixel-flipping. Samek et al. 2017, IEEE TNNLS 28(11).
     """
     if order not in get_args(Order) or mode not in get_args(Mode):
         raise InputError(

@@ -81,8 +81,10 @@ def infidelity(
             f"perturbation={perturbation!r}, kind={kind!r}: expected perturbation "
             f"{', '.join(map(repr, get_args(Perturbation)))} and kind {', '.join(map(repr, get_args(Kind)))} or None."
         )
-    if not 0 < size <= 1 or not noise > 0 or draws < 1:
-        raise InputError(f"size={size}, noise={noise}, draws={draws}: expected 0 < size <= 1, noise > 0, draws >= 1.")
+    if not 0 < size <= 1 or not noise > 0 or not hasattr(draws, "__index__") or draws < 1:
+        raise InputError(
+            f"size={size}, noise={noise}, draws={draws}: expected 0 < size <= 1, noise > 0, and a whole number >= 1."
+        )
     x = checked(inputs)
     if not x.is_floating_point():
         raise InputError(f"inputs is a tensor of {x.dtype}; infidelity changes values by amounts and needs floats.")

@@ -128,7 +128,8 @@ def relevance_like(relevance: Any, like: Tensor) -> Tensor:
     Parameters
     ----------
     relevance
-        Explanation, tensor or array: shaped like the inputs (N, \\*shape), or (N, \\*spatial), or (N, 1, \\*spatial).
+        Explanation, tensor or array: shaped like the inputs (N, \\*shape), or (N, \\*spatial), or (N, 1, \\*spatial);
+        or a list with one of each sample.
 
     Raises
     ------
@@ -138,7 +139,8 @@ def relevance_like(relevance: Any, like: Tensor) -> Tensor:
     values = relevance.relevance if isinstance(relevance, Explanation) else relevance
     if not isinstance(values, Tensor):
         try:
-            values = torch.as_tensor(values)
+            several = isinstance(values, list | tuple) and all(hasattr(v, "shape") for v in values)
+            values = torch.stack([torch.as_tensor(v) for v in values]) if several else torch.as_tensor(values)
         except (TypeError, ValueError, RuntimeError):
             raise InputError(
                 f"relevance is {type(values).__name__}; expected a tensor, array or Explanation."

@@ -123,6 +123,8 @@ def compare_pixels(
     ------
     InputError, TargetError, ModelError
     """
+    if not isinstance(relevance, Mapping):
+        raise InputError(f'relevance is {type(relevance).__name__}; expected explanations by name, {{"lrp": e, …}}.')
     common = target
     for name, given in relevance.items():
         own = target_of(given, target)
@@ -154,7 +156,7 @@ def deletion(
 
     References
     ----------
-    Petsiuk et al. 2018, *RISE*, BMVC, sec. 4.1 and algorithm 1.
+    Petsiuk et al. 2018, *RISE*, BMVC.
     """
     return pixel_flipping(
         model, inputs, relevance, target, mode="deletion", filler=filler, parts=parts, steps=steps, output=output,
@@ -181,7 +183,7 @@ def insertion(
 
     References
     ----------
-    Petsiuk et al. 2018, *RISE*, BMVC, sec. 4.1 and algorithm 1.
+    Petsiuk et al. 2018, *RISE*, BMVC.
     """
     return pixel_flipping(
         model, inputs, relevance, target, mode="insertion", filler=filler, parts=parts, steps=steps, output=output,
@@ -216,7 +218,7 @@ def region_perturbation(
 
     References
     ----------
-    Samek et al. 2017, IEEE TNNLS 28(11), eq. 9–12.
+    Samek et al. 2017, IEEE TNNLS 28(11).
     """
     removal = TensorRemoval(
         model,

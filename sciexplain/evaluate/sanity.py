@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import InputError, ModelError, NonFiniteOutputError
 from ..inputs import Inputs
 from ..targets import Target
-from .explaining import Explain, Neighbours, explaining, fixed_target, shaped
+from .explaining import Explain, Neighbours, decided_target, explaining, shaped
 from .randomization import LayerOrder, Weights, copied, randomized
 from .similarity import Similarity, similarity_of
 
@@ -63,7 +63,7 @@ class Sanity:
 
 
 def sanity(
-    model: torch.nn.Module,
+    model: Callable[..., Any],
     inputs: Any,
     target: Target = None,
     method: str = "lrp",
@@ -138,7 +138,7 @@ def sanity(
         raise InputError(f"smooth={smooth}, bins={bins}: expected smooth >= 0 and bins >= 2.")
     given = Inputs.of(inputs, model)
     network = copied(model)
-    target = fixed_target(network, given, target)
+    target = decided_target(network, given, target)
     run = explaining(method, explain, batch_size, options)
     alike = similarity_of(similarity)
     near = Neighbours(given, noise, smooth, torch.randn, seed) if smooth else None
@@ -156,7 +156,7 @@ def sanity(
     entropies = [_entropy(trained, bins)]
     states: Iterable[tuple[str, torch.nn.Module]] = randomized(network, given, order=order, weights=weights, seed=seed)
     if efficient:
-        states = _last(states)
+        states = list(states)[-1:]  # each step changes the same network further
     for name, state in states:
         try:
             found = explained(state)
@@ -173,10 +173,6 @@ def sanity(
         torch.stack(entropies),
         "bottom_up" if efficient else order,
     )
-
-
-def _last(states: Iterable[tuple[str, torch.nn.Module]]) -> list[tuple[str, torch.nn.Module]]:
-    return list(states)[-1:]  # each step changes the same network further
 
 
 def _compared(alike: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> Tensor:

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from .._evaluation import evaluation_mode
-from ..errors import InputError, ModelError, TargetError
-from ..targets import Start, Target, explained_output, normalized, repeated, start
+from ..errors import InputError, ModelError, NonFiniteOutputError, TargetError
+from ..inputs import passes
+from ..maximization.observe import observe
+from ..targets import Target, explained_output, normalized, repeated, rows_of, start
+from .fixed_target import FixedTarget
 from .layout import channels_last, takes_channels_last
 
 Output = Literal["score", "probability", "correct"]
@@ -30,8 +33,8 @@ class Scorer:
         copies of the batch where N is at most ``batch_size``.
     output
         ``"score"``: what the model returns at the target (its logit, or the probability where it ends in a softmax).
-        ``"probability"``: the softmax of the outputs at the class (outputs that are probabilities already stay), the
-        sigmoid of a single output. ``"correct"``: 1 where the class has the highest output, else 0.
+        ``"probability"``: the softmax of the outputs at the class, the sigmoid of a single output; outputs of a softmax
+        or sigmoid stay. ``"correct"``: 1 where the class has the highest output, else 0.
     batch_size
         Rows in one forward pass; the scores are the same for any.
 
@@ -59,34 +62,25 @@ class Scorer:
         self.model, self.inputs, self.output, self.batch_size = model, inputs, output, batch_size
         target, n = normalized(target), len(inputs)
         self.together = callable(target) and n <= batch_size
-        begun: list[Start] = []
+        fixed: list[FixedTarget] = []
+        scores: list[Tensor] = []
         outputs: list[Tensor] = []
         with evaluation_mode(model), torch.no_grad():
             self._channels_last = takes_channels_last(model, inputs)
-            for rows in _passes(n, batch_size):
-                made = self._run(inputs[rows].clone())
-                of_rows = target[rows] if isinstance(target, Tensor) and target.ndim and len(target) == n else target
-                begun.append(start(made, of_rows, len(inputs[rows])))
-                if not callable(target):
+            for rows in passes(n, batch_size):
+                made, every = self._run(inputs[rows].clone()), torch.arange(len(inputs[rows]))
+                fixed.append(FixedTarget.of(made, rows_of(target, rows, n), len(every)))
+                scores.append(fixed[-1](made, every))
+                if output != "score" and fixed[-1].classes is not None:
                     outputs.append(explained_output(made))
-        if (found := sum(len(b.score) for b in begun)) != n:
-            raise ModelError(f"{n} rows of input give {found} scores; expected one for each row.")
-        self._callable = target if callable(target) else None
-        self._classes = torch.cat([b.target for b in begun]) if begun[0].target is not None else None  # type: ignore[misc]
-        self._weights: Tensor | None = None
-        if isinstance(target, Tensor) and target.is_floating_point():
-            y = torch.cat(outputs)
-            self._weights = torch.where(y == 0, torch.zeros_like(y), target.to(y) / y)
-        self._probabilities = False
-        if output == "score":
-            self.given = torch.cat([b.score for b in begun]).double().cpu()
-        else:
+        every = torch.arange(n)
+        self._fixed = FixedTarget.joined(fixed, every.split(batch_size))
+        self.given, self._probabilities = torch.cat(scores), False
+        if output != "score":
             self._check_classes(outputs)
-            self._probabilities = output == "probability" and self._are_probabilities(outputs)
-            every = torch.arange(n, device=inputs.device)
-            self.given = torch.cat(
-                [self._of_output(y, every[r]) for y, r in zip(outputs, _passes(n, batch_size), strict=True)]
-            ).cpu()
+            self._probabilities = output == "probability" and (self._squashes() or self._are_probabilities(outputs))
+            parts = zip(outputs, every.split(batch_size), strict=True)
+            self.given = torch.cat([self._of_output(y, samples) for y, samples in parts])
 
     def __call__(self, rows: Tensor, samples: Tensor) -> Tensor:
         """Scores (M,) float64, on the CPU, of changed samples.
@@ -101,32 +95,29 @@ class Scorer:
         with evaluation_mode(self.model), torch.no_grad():
             if self.together:
                 return self._in_whole_batches(rows, samples)
-            found = [
-                self._of_output(self._run(rows[part]), samples[part]) for part in _passes(len(rows), self.batch_size)
-            ]
-        return torch.cat(found).cpu() if found else torch.zeros(0, dtype=torch.float64)
+            found = [torch.zeros(0, dtype=torch.float64)]
+            for part in passes(len(rows), self.batch_size):
+                found.append(self._of_output(self._run(rows[part]), samples[part]))
+        scores = torch.cat(found)
+        if bad := samples.cpu()[~scores.isfinite()].tolist():
+            raise NonFiniteOutputError(f"The explained output is NaN or infinite for changed samples {bad[:10]}.")
+        return scores
 
     def _run(self, rows: Tensor) -> Any:
         return self.model(channels_last(rows) if self._channels_last else rows)
 
     def _of_output(self, output: Any, samples: Tensor) -> Tensor:
-        m = len(samples)
-        if self._callable is not None:
-            return start(output, self._callable, m).score.double()
-        if self._weights is not None:
-            values = explained_output(output) * self._weights[samples]
-            return values.flatten(1).sum(1).double() if values.ndim > 1 else values.double()
-        assert self._classes is not None
-        classes = self._classes[samples]
         if self.output == "score":
-            return start(output, classes, m).score.double()
+            return self._fixed(output, samples)
+        assert self._fixed.classes is not None
         y = explained_output(output).double()
         y = y[:, None] if y.ndim == 1 else y.flatten(1)
+        classes = self._fixed.classes[samples.cpu()].to(y.device)
         if self.output == "correct":
-            return (y.argmax(1) == classes).double()
+            return (y.argmax(1) == classes).double().cpu()
         if not self._probabilities:
             y = y.softmax(1) if y.shape[1] > 1 else y.sigmoid()
-        return y.gather(1, classes[:, None])[:, 0]
+        return y.gather(1, classes[:, None])[:, 0].cpu()
 
     def _in_whole_batches(self, rows: Tensor, samples: Tensor) -> Tensor:
         """For a target callable that may count on the order of the batch: copies of the batch, as given where unasked.
@@ -145,12 +136,12 @@ class Scorer:
             place = (turn[here] - first) * n + samples[here]
             batch = self.inputs.repeat(copies, *(1,) * (self.inputs.ndim - 1))
             batch[place] = rows[here]
-            scores = start(self._run(batch), repeated(self._callable, copies), len(batch)).score
+            scores = start(self._run(batch), repeated(self._fixed.function, copies), len(batch)).score
             found[here.cpu()] = scores[place].double().cpu()
         return found
 
     def _check_classes(self, outputs: list[Tensor]) -> None:
-        if self._classes is None or any(y.ndim > 2 for y in outputs):
+        if self._fixed.classes is None or any(y.ndim > 2 for y in outputs):
             raise TargetError(
                 f'output={self.output!r} needs a class as target and outputs of shape (N, classes); use output="score" '
                 "for other targets."
@@ -160,9 +151,14 @@ class Scorer:
                 'output="correct" compares classes, but the model has a single output; use output="score".'
             )
 
+    def _squashes(self) -> bool:
+        """Whether the model ends in a softmax or sigmoid, where that can be seen."""
+        with evaluation_mode(self.model), torch.no_grad():
+            return observe(self.model, self.inputs[:1].clone()).stepped_over in ("softmax", "sigmoid")
+
     @staticmethod
     def _are_probabilities(outputs: list[Tensor]) -> bool:
-        """Whether the model ends in a softmax, by its outputs."""
+        """Whether the model ends in a softmax of its own making, by its outputs."""
         y = torch.cat(outputs) if outputs else torch.zeros(0)
         inside = bool((y >= 0).all() and (y <= 1).all())
         if y.ndim == 2 and y.shape[1] > 1:
@@ -173,10 +169,6 @@ class Scorer:
                 'already? Then use output="score"; otherwise wrap it: lambda x: model(x).sigmoid() and output="score".'
             )
         return False
-
-
-def _passes(rows: int, size: int) -> list[slice]:
-    return [slice(begin, min(rows, begin + size)) for begin in range(0, rows, size)]
 
 
 def _turns(samples: Tensor) -> Tensor:

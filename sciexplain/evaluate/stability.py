@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..inputs import Inputs
 from ..targets import Target
-from .explaining import Explain, Neighbours, explaining, fixed_target, rows
+from .explaining import Explain, Neighbours, decided_target, explaining, rows
 
 
 def max_sensitivity(
@@ -95,7 +95,7 @@ def _changes(
 ) -> Tensor:
     """Of each draw and sample, (draws, N)."""
     given = Inputs.of(inputs, model)
-    target = fixed_target(model, given, target)
+    target = decided_target(model, given, target)
     here = rows(run(model, inputs, target), given)
     length = here.norm(dim=1) if relative else torch.ones(len(here), dtype=torch.float64)
     length = torch.where(length > 0, length, float("nan"))

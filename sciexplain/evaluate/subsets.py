@@ -105,7 +105,7 @@ def sensitivity_n(
     relevance: Any,
     target: Target = None,
     *,
-    sizes: Sequence[int] | None = None,
+    sizes: Sequence[int] | Tensor | int | None = None,
     subsets: int = 100,
     filler: Fill = "zero",
     parts: Parts = None,
@@ -118,7 +118,7 @@ def sensitivity_n(
     Parameters
     ----------
     sizes
-        Values of n. None: ten from 1 to 80 % of the parts, evenly on a logarithmic scale.
+        Values of n, one or several. None: ten from 1 to 80 % of the parts, evenly on a logarithmic scale.
     subsets
         Random sets for each n.
     model, inputs, relevance, target, filler, parts, output, batch_size, seed
@@ -130,8 +130,7 @@ def sensitivity_n(
 
     References
     ----------
-    Ancona et al. 2018, *Towards better understanding of gradient-based attribution methods*, ICLR, sec. 4
-    (sensitivity-n).
+    Ancona et al. 2018, *Towards better understanding of gradient-based attribution methods*, ICLR (sensitivity-n).
     """
     removal = TensorRemoval(
         model, inputs, target_of(relevance, target), filler=filler, parts=parts, output=output, batch_size=batch_size,
@@ -141,11 +140,12 @@ def sensitivity_n(
     if sizes is None:
         most = torch.tensor(max(1.0, 0.8 * count), dtype=torch.float64)
         sizes = sorted(set(torch.logspace(0, float(most.log10()), 10).round().int().tolist()))
+    sizes = torch.as_tensor(sizes).reshape(-1).tolist()
     worth = removal.fold(relevance)
     found = [subset_correlation(removal, worth, size=n, subsets=subsets, seed=seed + i) for i, n in enumerate(sizes)]
     if not found:
         raise InputError("sizes is empty; expected numbers of parts.")
-    return SensitivityN(torch.tensor(list(sizes)), torch.stack(found, 1))
+    return SensitivityN(torch.tensor(sizes), torch.stack(found, 1))
 
 
 def faithfulness_correlation(

@@ -15,7 +15,7 @@ from ..inputs import Inputs
 from ..targets import explained_output
 from .objectives import Logit, LogProbability, Objective, check_class, log_probabilities, logits_of
 from .observe import Seen, first_parameter, observe
-from .parameterizations import Parameterization
+from .parameterizations import Parameterization, shape_of
 from .priors import drawn, log_density_of
 from .result import Maximization, Report, Step
 from .surroundings import like_codes
@@ -27,7 +27,9 @@ Transform = Callable[[Tensor, torch.Generator], Tensor]
 Operator = Callable[[Tensor, int], Tensor]
 """What becomes of the inputs themselves after a step, by its number."""
 
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+Optimizer = Callable[..., torch.optim.Optimizer]
+
+OPTIMIZERS: dict[str, Optimizer] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Ascent:
     restarts: int
 
     def started(self, start: Tensor | None, generator: torch.Generator) -> Tensor:
-        shape = (self.restarts, *self.given.code_shape)
+        shape = (self.restarts, *shape_of(self.given.code_shape))
         codes = drawn(self.given, self.restarts, generator) if start is None else torch.as_tensor(start).detach()
         if tuple(codes.shape) != shape:
             raise InputError(f"start has shape {tuple(codes.shape)}; expected (restarts, *code_shape) = {shape}.")
@@ -54,14 +56,14 @@ class Ascent:
     def ascend(
         self,
         codes: Tensor,
-        optimizer: type[torch.optim.Optimizer],
+        optimizer: Optimizer,
         steps: int,
         lr: float,
         generator: torch.Generator,
         report: Report,
     ) -> Tensor:
         """Move the codes in place; the objective before every step, (steps, rows)."""
-        stepping, trace = optimizer([codes], lr=lr), []  # type: ignore[call-arg]
+        stepping, trace = optimizer([codes], lr=lr), []
         for number in range(1, steps + 1):
             stepping.param_groups[0]["lr"] = lr * (1 + math.cos(math.pi * (number - 1) / steps)) / 2
             inputs = self.decoded(codes)
@@ -96,7 +98,15 @@ class Ascent:
 
     def seen(self, inputs: Any) -> Seen:
         names = {name for objective in self.objectives for name in objective.layers}
-        return observe(self.model, inputs, names)
+        try:
+            return observe(self.model, inputs, names)
+        except RuntimeError as error:
+            given = {name: tuple(value.shape) for name, value in Inputs.of(inputs).tensors()}
+            error.add_note(
+                f"The model was run on {given}, made of codes of shape {tuple(self.given.code_shape)}; a shape is that "
+                "of one input, without the batch dimension."
+            )
+            raise
 
     def values(self, seen: Seen) -> Tensor:
         """(rows,)."""

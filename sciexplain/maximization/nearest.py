@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -42,7 +42,7 @@ class Nearest:
         target: Target,
         prior: Any,
         distance: str,
-        scale: Tensor | float,
+        scale: Tensor | Sequence[float] | float,
         margin: float,
         density_weight: float,
     ) -> None:
@@ -53,16 +53,24 @@ class Nearest:
         output = self._output(inputs)
         if not callable(target):
             logits = _classes(output)
+            if len(logits) != len(inputs):
+                raise InputError(
+                    f"inputs has shape {tuple(inputs.shape)}, of which the model gives {len(logits)} rows; expected a "
+                    "row for each of N samples (N, …): of a single one, (1, …)."
+                )
             self.prediction = _predicted(logits)
             self.wanted = self._wanted(logits)
-        self.output = logits_of(output).detach() if not callable(target) else _tensor(output)
+        self.output = logits_of(output).detach()
         self.margin = self.margins(output).detach()
 
     def _wanted(self, logits: Tensor) -> Tensor | None:
         """(N,) classes; None: any but the prediction."""
         if self.target is None:
             return None
-        wanted = torch.as_tensor(self.target, device=logits.device)
+        try:
+            wanted = torch.as_tensor(self.target, device=logits.device)
+        except (TypeError, ValueError, RuntimeError):
+            wanted = logits.new_zeros(0)
         if wanted.is_floating_point() or wanted.dtype == torch.bool or wanted.numel() not in (1, len(logits)):
             raise TargetError(
                 f"target={self.target!r}: expected None, a class, a class for each of {len(logits)} samples, or a "
@@ -265,7 +273,7 @@ class Nearest:
             margin=self.margin,
             new_margin=margins,
             output=self.output,
-            new_output=_tensor(output) if callable(self.target) else logits_of(output).detach(),
+            new_output=logits_of(output).detach(),
             reconstruction=None if begin is None else self.decoded(begin).detach(),
             codes=None if begin is None else codes.detach(),
             log_density=density,
@@ -286,10 +294,6 @@ def _classes(output: Any) -> Tensor:
 
 def _predicted(logits: Tensor) -> Tensor:
     return (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.detach().argmax(1)
-
-
-def _tensor(output: Any) -> Tensor:
-    return logits_of(output).detach()
 
 
 def _better(where: Tensor, codes: Tensor, cost: Tensor, best: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:

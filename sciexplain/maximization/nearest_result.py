@@ -63,6 +63,10 @@ class Counterfactual:
     def __len__(self) -> int:
         return len(self.found)
 
+    def __repr__(self) -> str:
+        near = f", median distance {float(self.distance[self.found].median()):.3g}" if bool(self.found.any()) else ""
+        return f"Counterfactual({int(self.found.sum())} of {len(self)} found{near})"
+
     @property
     def change(self) -> Tensor:
         """(N, …): counterfactual − input."""

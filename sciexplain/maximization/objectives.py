@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..engine.channels import by_channel
 from ..errors import TargetError
 from ..targets import explained_output
 from .observe import Seen
@@ -80,6 +81,18 @@ class Logit(Objective):
         return logits[:, self.index].reshape(len(logits), -1).sum(1)
 
 
+class Only(Objective):
+    """The output of a model that has a single one."""
+
+    def __call__(self, seen: Seen) -> Tensor:
+        logits = logits_of(seen.output)
+        if logits.shape[1] != 1:
+            raise TargetError(
+                f"target=None: the model has {logits.shape[1]} outputs; say which to maximise, such as target=3."
+            )
+        return Logit(0)(seen)
+
+
 @dataclass(frozen=True)
 class LogProbability(Objective):
     """log p(class | input): by softmax, or by its own sigmoid where the model ends in one or has a single output.
@@ -109,8 +122,18 @@ class Score(Objective):
         return value.reshape(-1)
 
 
+class _OfLayer(Objective):
+    """Of one layer's output."""
+
+    layer: str
+
+    @property
+    def layers(self) -> tuple[str, ...]:  # type: ignore[override]
+        return (self.layer,)
+
+
 @dataclass(frozen=True)
-class Neuron(Objective):
+class Neuron(_OfLayer):
     """One value of a layer's output.
 
     Parameters
@@ -123,10 +146,6 @@ class Neuron(Objective):
 
     layer: str
     index: int | tuple[int, ...]
-
-    @property
-    def layers(self) -> tuple[str, ...]:  # type: ignore[override]
-        return (self.layer,)
 
     def __call__(self, seen: Seen) -> Tensor:
         output = seen.layers[self.layer]
@@ -144,16 +163,12 @@ class Neuron(Objective):
 
 
 @dataclass(frozen=True)
-class Channel(Objective):
+class Channel(_OfLayer):
     """The mean of a channel of a layer's output over all its places; ``axis`` is where channels are counted."""
 
     layer: str
     channel: int
     axis: int = 1
-
-    @property
-    def layers(self) -> tuple[str, ...]:  # type: ignore[override]
-        return (self.layer,)
 
     def __call__(self, seen: Seen) -> Tensor:
         output = _channels(seen.layers[self.layer], self.layer, self.axis)
@@ -166,7 +181,7 @@ class Channel(Objective):
 
 
 @dataclass(frozen=True, eq=False)
-class Direction(Objective):
+class Direction(_OfLayer):
     """The projection of a layer's output on a vector.
 
     Parameters
@@ -183,10 +198,6 @@ class Direction(Objective):
     layer: str
     vector: Tensor
     axis: int = 1
-
-    @property
-    def layers(self) -> tuple[str, ...]:  # type: ignore[override]
-        return (self.layer,)
 
     def __call__(self, seen: Seen) -> Tensor:
         output = seen.layers[self.layer]
@@ -241,7 +252,7 @@ class Diverse(Objective):
 
 
 def objective_of(target: Any) -> Objective:
-    """An objective as it is; a class as its logit; a callable as a function of the output.
+    """An objective as it is; a class as its logit; None as the only output; a callable as a function of the output.
 
     Raises
     ------
@@ -251,13 +262,15 @@ def objective_of(target: Any) -> Objective:
         return target
     if isinstance(target, Tensor) and target.ndim == 0 and not target.is_floating_point():
         target = int(target)
+    if target is None:
+        return Only()
     if hasattr(target, "__index__") and not isinstance(target, bool | Tensor):
         return Logit(int(target))
     if callable(target):
         return Score(target)
     raise TargetError(
-        f"target={target!r}: expected a class index, a callable of the output, an objective such as "
-        'Channel("conv1", 3), or a list of these.'
+        f"target={target!r}: expected a class index, None for the only output, a callable of the output, an objective "
+        'such as Channel("conv1", 3), or a list of these.'
     )
 
 
@@ -286,5 +299,4 @@ def _channels(output: Tensor, layer: str, axis: int) -> Tensor:
     """(n, channels, places)."""
     if not (1 <= axis < output.ndim or -output.ndim < axis < 0):
         raise TargetError(f"layer {layer!r} puts out {tuple(output.shape)}; there is no axis={axis} with channels.")
-    moved = output.movedim(axis, 1)
-    return moved.flatten(2) if moved.ndim > 2 else moved[..., None]
+    return by_channel(output, axis)

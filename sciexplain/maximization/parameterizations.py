@@ -45,7 +45,7 @@ class Pixels:
 
     def __init__(self, shape: Sequence[int], low: Bound = None, high: Bound = None) -> None:
         self.code_shape = shape_of(shape)
-        self.low, self.high = low, high
+        self.low, self.high = _ordered(low, high)
 
     def decode(self, codes: Tensor) -> Tensor:
         return codes
@@ -103,7 +103,8 @@ class Frequencies:
                 f"colours of shape {tuple(colours.shape)}; expected ({self.shape[0]}, {self.shape[0]}), one row and "
                 "column for each channel."
             )
-        self.low, self.high, self.colours = low, high, colours
+        self.low, self.high = _ordered(low, high)
+        self.colours = colours
         axes = [torch.fft.fftfreq(size).abs() for size in self.shape[1:-1]]
         axes.append(torch.fft.rfftfreq(self.shape[-1]))
         grids = torch.meshgrid(*axes, indexing="ij")
@@ -142,6 +143,12 @@ def colour_root(inputs: Tensor) -> Tensor:
     return ((vectors * root) @ vectors.T / root.max().clamp(min=1e-30)).to(inputs.dtype)
 
 
+def _ordered(low: Bound, high: Bound) -> tuple[Bound, Bound]:
+    if low is not None and high is not None and bool((torch.as_tensor(low) > torch.as_tensor(high)).any()):
+        raise InputError(f"low={low}, high={high}: expected no lower bound above the upper one.")
+    return low, high
+
+
 def shape_of(shape: object) -> tuple[int, ...]:
     """The shape of one input, without the batch dimension.
 
@@ -149,6 +156,8 @@ def shape_of(shape: object) -> tuple[int, ...]:
     ------
     InputError
     """
+    if hasattr(shape, "tolist") and getattr(shape, "ndim", 2) < 2:  # of a tensor or an array
+        shape = shape.tolist()
     if isinstance(shape, int):
         shape = (shape,)
     sizes = tuple(shape) if isinstance(shape, Iterable) else ()

@@ -11,20 +11,14 @@ from torch import Tensor, nn
 
 from .._evaluation import evaluation_mode
 from .._optional import require
+from ..engine.channels import by_channel, own_axis, unknown_axis
 from ..errors import InputError, ModelError
 from ..inputs import Inputs, buffers_restored
+from ..samples import Samples
 
 __all__ = ["Compensated", "artefact_direction", "clarc"]
 
 Direction = Literal["signal", "svm", "ridge"]
-
-_CHANNELS_FIRST: tuple[type[nn.Module], ...] = (
-    *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
-    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.PReLU),
-)
-_CHANNELS_LAST: tuple[type[nn.Module], ...] = (
-    *(nn.Linear, nn.LayerNorm, nn.Embedding, nn.RNNBase, nn.MultiheadAttention, nn.TransformerEncoderLayer),
-)
 
 
 class Compensated(nn.Module):
@@ -126,9 +120,9 @@ def clarc(
         Left as it is.
     layer : str
         Name of a module in it (``model.named_modules()``), whose output, or first output, is (N, \*shape).
-    with_artefact, without_artefact : Tensor, tuple or dict of Tensors, or list of those
-        Inputs as the model's forward takes them; the same samples with and without the artefact, where that can be had,
-        leave nothing else to differ. Lists are of batches, such as of graphs.
+    with_artefact, without_artefact : Tensor, tuple or dict of Tensors, ``Dataset``, ``DataLoader`` or list of batches
+        Inputs as the model's forward takes them, or data as for :func:`sciexplain.prototypes`; the same samples with
+        and without the artefact, where that can be had, leave nothing else to differ.
     how : "projective", "augmentive" or "reactive"
     direction : "signal", "svm", "ridge" or Tensor
         The difference of the means, which is the pattern-CAV, cov(a, t) / var(t) (Pahde et al. 2022); or the normal of
@@ -152,7 +146,7 @@ def clarc(
     References
     ----------
     Anders et al. 2022, *Finding and removing Clever Hans: using explanation methods to debug and improve deep models*,
-    Information Fusion 77, sec. 4. Pahde et al. 2022, *Navigating neural space: revisiting concept activation vectors to
+    Information Fusion 77. Pahde et al. 2022, *Navigating neural space: revisiting concept activation vectors to
     overcome directional divergence*. Bareeva et al. 2024, *Reactive model correction*, CVPR workshops.
 
     Examples
@@ -173,7 +167,7 @@ def clarc(
     raw = [_activations(model, place, layer, given, batch_size) for given in (with_artefact, without_artefact)]
     axis = None if per == "unit" else _axis(place, layer, raw[0][0], channel_axis)
     try:
-        has, lacks = (torch.cat([a if axis is None else _pooled(a, axis) for a in parts]) for parts in raw)
+        has, lacks = (torch.cat([a if axis is None else by_channel(a, axis).mean(2) for a in parts]) for parts in raw)
     except RuntimeError:
         raise InputError(
             f'The output of {layer!r} changes its size with the input; per="unit" needs one size.'
@@ -186,10 +180,13 @@ def clarc(
     v = artefact_direction(has, lacks, direction)
     kept = (has if how == "augmentive" else lacks).mean(0)
     middle = float(((has.mean(0) + lacks.mean(0)) / 2 * v).sum())
-    copied = copy.deepcopy(model)
     parent, _, name = layer.rpartition(".")
     like = next((p for p in place.parameters()), has)
-    changed = Compensated(copied.get_submodule(layer), v.to(like), ((kept * v).sum() * v).to(like), axis, how, middle)
+    shift = (kept * v).sum() * v
+    with torch.inference_mode(False):  # tensors made in it can never be trained
+        copied = copy.deepcopy(model)
+        v, shift = v.to(like).clone(), shift.to(like).clone()
+        changed = Compensated(copied.get_submodule(layer), v, shift, axis, how, middle)
     changed.training = copied.get_submodule(layer).training
     setattr(copied.get_submodule(parent), name, changed)
     return copied
@@ -269,7 +266,7 @@ def _activations(model: nn.Module, place: nn.Module, layer: str, inputs: Any, ba
     handle = place.register_forward_hook(catch)
     try:
         with evaluation_mode(model), buffers_restored(model):
-            for batch in _batches(inputs, batch_size):
+            for batch in _batches(model, inputs, batch_size):
                 batch.cloned().call(model)
     finally:
         handle.remove()
@@ -278,18 +275,17 @@ def _activations(model: nn.Module, place: nn.Module, layer: str, inputs: Any, ba
     return caught
 
 
-def _batches(inputs: Any, size: int) -> Iterator[Inputs]:
-    if isinstance(inputs, list) and not all(isinstance(i, Tensor) and i.ndim == 0 for i in inputs):
-        for batch in inputs:
-            yield Inputs.of(batch)
+def _batches(model: nn.Module, inputs: Any, size: int) -> Iterator[Inputs]:
+    if not isinstance(inputs, Tensor | tuple | dict):
+        yield from (batch.inputs for batch in Samples(inputs, model, size))
         return
     whole = Inputs.of(inputs)
     tensors = [name for name, _ in whole.tensors()]
     if len(tensors) > 1 and not all(whole.is_batched(name) for name in tensors):  # such as a graph
         yield whole
         return
-    for begin in range(0, whole.batch_size, size):
-        yield whole.rows(slice(begin, begin + size))
+    for _, part in whole.parts(size):
+        yield part
 
 
 def _axis(place: nn.Module, layer: str, output: Tensor, given: int | None) -> int:
@@ -297,17 +293,7 @@ def _axis(place: nn.Module, layer: str, output: Tensor, given: int | None) -> in
         if not -output.ndim < given < output.ndim or given == 0:
             raise InputError(f"channel_axis={given}: the output of {layer!r} has shape {tuple(output.shape)}.")
         return given
-    if output.ndim == 2 or isinstance(place, _CHANNELS_LAST):
-        return -1
-    if output.ndim > 3 or isinstance(place, _CHANNELS_FIRST):
-        return 1
-    raise InputError(
-        f"Which dimension of the output of {layer!r}, {tuple(output.shape)}, has the channels? Say with channel_axis=, "
-        "1 for (N, channels, …) and -1 for (N, …, channels)."
-    )
-
-
-def _pooled(activations: Tensor, axis: int) -> Tensor:
-    """(N, channels): the mean over positions."""
-    moved = activations.movedim(axis, 1)
-    return moved.flatten(2).mean(2) if moved.ndim > 2 else moved
+    axis = 1 if output.ndim == 2 else own_axis(place, output)
+    if axis is None and output.ndim < 4:
+        raise unknown_axis(layer, output)
+    return -1 if axis == output.ndim - 1 else axis or 1  # of more dimensions, images

@@ -54,8 +54,8 @@ def independent_weights(labels: Tensor, artefact: Tensor) -> Tensor:
 
     .. math:: w(y, a) = \frac{P(y)\, P(a)}{P(y, a)}
 
-    Kamiran & Calders 2012, *Data preprocessing techniques for classification without discrimination*, KAIS 33, sec.
-    4.3.1.
+    Kamiran & Calders 2012, *Data preprocessing techniques for classification without discrimination*, KAIS 33
+    (reweighing).
 
     Parameters
     ----------

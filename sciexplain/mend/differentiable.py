@@ -109,6 +109,7 @@ def relevance(
         torch.enable_grad(),
         evaluation_mode(model),
     ):
+        given = given.replaced({k: v.clone() for k, v in given.tensors() if v.is_inference()})
         run = Propagation(given, composite, twins=twins, on_unknown=on_unknown)
         scores: list[Tensor] = []
         explained, _, begin = run.begin(model, _remembered(target, scores) if callable(target) else target)

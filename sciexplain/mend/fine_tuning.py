@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from .._evaluation import evaluation_mode
 from ..errors import InputError, ModelError
 from ..inputs import Inputs
+from ..maximization.observe import observe
 from ..targets import explained_output
 
 __all__ = ["Epoch", "Mended", "fine_tuned"]
@@ -91,17 +92,17 @@ def fine_tuned(
     Parameters
     ----------
     model : nn.Module
-        Returns logits. Left as it is; of its copy, the parameters that require gradients change, or all, where none
-        does.
+        Returns logits; a final softmax or sigmoid is stepped over. Left as it is; of its copy, the parameters that
+        require gradients change, or all, where none does.
     inputs : Tensor (N, \*shape), tuple or dict of them, or an iterable of batches
         Without ``labels``: a list or ``DataLoader`` of ``(inputs, labels)``, iterated over once per epoch. A batch of
         graphs is one ``(inputs, labels)`` whose inputs are all that the model's forward takes.
-    labels : LongTensor (N,), or float Tensor shaped like the output
-        Classes, or for each output whether it applies.
+    labels : (N,) whole numbers, or Tensor shaped like the output
+        Classes, or for each output whether it applies, as a float or truth value.
     sample_weights : Tensor (N,)
         Of each sample in the loss, such as :func:`sciexplain.mend.data.independent_weights`.
     loss : callable
-        From outputs and labels to (N,). None: cross-entropy; for one output, or several labels, that of each sigmoid.
+        From logits and labels to (N,). None: cross-entropy; for one output, or several labels, that of each sigmoid.
     epochs, lr, batch_size, seed
         Passes, Adam's learning rate, and how samples are drawn.
     callback : callable
@@ -122,7 +123,7 @@ def fine_tuned(
     """
 
     def plain(copied: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-        output = explained_output(Inputs.of(batch.inputs, copied).call(copied))
+        output = explained_output(observe(copied, batch.inputs).output)
         return output, output.new_zeros(len(batch.labels))
 
     batches = Batches(inputs, labels, None, sample_weights, batch_size, seed)
@@ -143,9 +144,12 @@ def trained(
     """A copy of the model after ``epochs`` passes over ``batches``."""
     if not isinstance(model, nn.Module):
         raise ModelError(f"model is {type(model).__name__}; expected a torch module, whose parameters are to change.")
-    if epochs < 1 or not lr > 0 or not 0 <= weight < float("inf"):
-        raise InputError(f"epochs={epochs}, lr={lr}, weight={weight}: expected at least 1, more than 0, and 0 or more.")
-    copied = copy.deepcopy(model)
+    if not hasattr(epochs, "__index__") or epochs < 1 or not lr > 0 or not 0 <= weight < float("inf"):
+        raise InputError(
+            f"epochs={epochs}, lr={lr}, weight={weight}: expected a whole number from 1, more than 0, and 0 or more."
+        )
+    with torch.inference_mode(False):
+        copied = copy.deepcopy(model)
     parameters = [p for p in copied.parameters() if p.requires_grad]
     if frozen := not parameters:  # for use, not against change
         parameters = list(copied.requires_grad_().parameters())
@@ -196,6 +200,11 @@ def supervised(output: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of classes, or the mean over the outputs of a sigmoid's."""
     logits = logits_of(output)
     if logits.shape[1] > 1 and not labels.is_floating_point():
+        if bool((labels < 0).any() | (labels >= logits.shape[1]).any()):
+            raise InputError(
+                f"labels go from {int(labels.min())} to {int(labels.max())}; the model has {logits.shape[1]} outputs "
+                f"(0 to {logits.shape[1] - 1})."
+            )
         each = F.cross_entropy(logits, labels, reduction="none")
         return each.flatten(1).mean(1) if each.ndim > 1 else each
     columns = labels.to(logits).reshape(len(labels), -1)
@@ -223,7 +232,7 @@ class Batches:
     ) -> None:
         self._draw = torch.Generator().manual_seed(seed)
         self._given, self._size = inputs, batch_size
-        self._whole: tuple[Inputs, Tensor, Any, Tensor | None] | None = None
+        self._whole: tuple[Inputs, Tensor, dict[str, Tensor], Tensor | None] | None = None
         if labels is None:
             if isinstance(inputs, Tensor | tuple | dict) or iter(inputs) is inputs:
                 raise InputError(
@@ -235,12 +244,15 @@ class Batches:
             return
         if batch_size < 1:
             raise InputError(f"batch_size={batch_size}: expected a positive number.")
-        named = Inputs.of(inputs)
+        named, labels = Inputs.of(inputs), _labels(labels)
+        weights = None if weights is None else torch.as_tensor(weights)
         n = named.batch_size
+        if not n:
+            raise InputError("The batch is empty: the first dimension of the input is 0.")
         if len(labels) != n or (weights is not None and weights.shape != (n,)):
             given = "" if weights is None else f", sample_weights of shape {tuple(weights.shape)}"
             raise InputError(f"{len(labels)} labels{given} for {n} samples; expected one for each.")
-        self._whole = named, labels, masks, weights
+        self._whole = named, labels, masks_by_name(masks, named), weights
 
     def __iter__(self) -> Iterator[Batch]:
         if self._whole is None:
@@ -253,27 +265,60 @@ class Batches:
             yield Batch(
                 inputs.replaced(chosen).rebuild(inputs.replaced(chosen).values),
                 labels[rows.to(labels.device)],
-                _rows_of(masks, rows, len(labels)),
+                {k: _rows_of(m, rows, inputs.values[k]) for k, m in masks.items()},
                 None if weights is None else weights[rows.to(weights.device)],
             )
 
 
-def _rows_of(masks: Any, rows: Tensor, n: int) -> Any:
+def masks_by_name(masks: Any, inputs: Inputs) -> dict[str, Tensor]:
+    """Masks by the names of the inputs that they are of, each with its input's dimensions where it is one per sample.
+
+    Raises
+    ------
+    InputError
+        A mask without channels could be one for each sample or one for each channel.
+    """
+    if masks is None:
+        return {}
+    if not isinstance(masks, dict):
+        several = isinstance(masks, tuple | list) and inputs.structure != "tensor"
+        masks = dict(zip(inputs.values, masks if several else [masks], strict=False))
+    return {k: _of_samples(torch.as_tensor(m), inputs.values.get(k)) for k, m in masks.items() if m is not None}
+
+
+def _of_samples(mask: Tensor, values: Any) -> Tensor:
+    """With the dimension of samples, and that of channels, where one of them is missing."""
+    if not isinstance(values, Tensor) or mask.ndim != values.ndim - 1:
+        return mask
+    if values.ndim < 3 or mask.shape != (len(values), *values.shape[2:]):
+        return mask[None]
+    if len(values) == values.shape[1] > 1:
+        raise InputError(
+            f"A mask of shape {tuple(mask.shape)} for inputs of shape {tuple(values.shape)} could be one for each of "
+            f"{len(values)} samples or of {len(values)} channels; give it all dimensions, with 1 for what it holds for."
+        )
+    return mask[:, None]
+
+
+def _rows_of(mask: Tensor, rows: Tensor, values: Tensor) -> Tensor:
     """One mask per sample is drawn with it; a mask for all is not."""
-    if isinstance(masks, tuple | list):
-        return tuple(_rows_of(m, rows, n) for m in masks)
-    if isinstance(masks, dict):
-        return {k: _rows_of(m, rows, n) for k, m in masks.items()}
-    if isinstance(masks, Tensor) and masks.ndim and masks.shape[0] == n:
-        return masks[rows.to(masks.device)]
-    return masks
+    return mask[rows.to(mask.device)] if mask.ndim == values.ndim and len(mask) == len(values) else mask
+
+
+def _labels(given: Any) -> Tensor:
+    """Classes (N,) as int64, and one number or truth value per output as floats."""
+    labels = torch.as_tensor(given)
+    if labels.is_floating_point():
+        return labels
+    return labels.to(torch.get_default_dtype()) if labels.dtype == torch.bool and labels.ndim > 1 else labels.long()
 
 
 def _as_batch(given: Any) -> Batch:
-    if not isinstance(given, tuple | list) or not 2 <= len(given) <= 4 or not isinstance(given[1], Tensor):
+    if not isinstance(given, tuple | list) or not 2 <= len(given) <= 4 or not hasattr(given[1], "dtype"):
         size = f" of {len(given)}" if isinstance(given, tuple | list) else ""
         raise InputError(
             f"A batch is {type(given).__name__}{size}; expected (inputs, labels), (inputs, labels, masks) or (inputs, "
             "labels, masks, weights), with labels a tensor."
         )
-    return Batch(*given)
+    inputs, labels, *more = given
+    return Batch(inputs, _labels(labels), *more)

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from ..composites import Composite
 from ..errors import InputError
 from ..inputs import Inputs
+from ..maximization.observe import observe
 from ..targets import explained_output
 from .differentiable import relevance
-from .fine_tuning import Batch, Batches, Epoch, Loss, Mended, logits_of, trained
+from .fine_tuning import Batch, Batches, Epoch, Loss, Mended, logits_of, masks_by_name, trained
 
 __all__ = ["right_reasons"]
 
@@ -48,24 +49,25 @@ def right_reasons(
     one each: relevance is linear in where it starts, so that for random signs :math:`s_k` (drawn anew in every step)
     the expectation of :math:`\big( M_{ni} \sum_k s_k R_i^{(k)} \big)^2` is that sum.
 
-    This is Ross et al. 2017, eq. 1, with LRP in the place of the gradient: relevance is what an input contributed, so
-    that the model may still react to other things in the same place. ``penalty="gradient"`` is theirs,
+    This is the loss of Ross et al. 2017 with LRP in the place of the gradient: relevance is what an input contributed,
+    so that the model may still react to other things in the same place. ``penalty="gradient"`` is theirs,
     :math:`\big( M_{ni} \, \partial_{x_{ni}} \sum_k \log p_k \big)^2`.
 
     Parameters
     ----------
     model : nn.Module
-        Returns logits; for ``penalty="relevance"`` also their softmax. Left as it is; of its copy, the parameters that
+        Returns logits; a final softmax or sigmoid is stepped over. Left as it is; of its copy, the parameters that
         require gradients change, or all, where none does. Outputs and relevance are those of evaluation mode: BatchNorm
         keeps its statistics.
     inputs : Tensor (N, \*shape), tuple or dict of them, or an iterable of batches
         Without ``labels``: a list or ``DataLoader`` of ``(inputs, labels, masks)``. A batch of graphs is one of those,
         with all that the model's forward takes as inputs.
-    labels : LongTensor (N,), or float Tensor shaped like the output
-        Classes, or for each output whether it applies.
+    labels : (N,) whole numbers, or Tensor shaped like the output
+        Classes, or for each output whether it applies, as a float or truth value.
     masks : Tensor
-        True, or a positive weight, where the model must not look: broadcasts to the inputs; one per sample, or one for
-        all. For several inputs the first one's, or a tuple or dict like the inputs, with None where nothing is masked.
+        True, or a positive weight, where the model must not look: broadcasts to the inputs, one per sample or one for
+        all; or (N, \*spatial), for all channels. For several inputs the first one's, or a tuple or dict like the
+        inputs, with None where nothing is masked.
     weight : float
         λ.
     penalty : "relevance" or "gradient"
@@ -123,12 +125,13 @@ def right_reasons(
     def by_relevance(copied: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         given = Inputs.of(batch.inputs, copied)
         found = relevance(copied, batch.inputs, target or all_outputs, composite=composite, on_unknown="gradient")
-        return found.output, _inside(given, _by_name(given, found.relevance), batch)
+        return found.output, _inside(given, given.named(found.relevance), batch)
 
     def by_gradient(copied: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         given = Inputs.of(batch.inputs, copied)
         leaves = given.leaves()
-        output = explained_output(given.replaced({k: v.clone() for k, v in leaves.items()}).call(copied))
+        copies = given.replaced({k: v.clone() for k, v in leaves.items()})
+        output = explained_output(observe(copied, copies.rebuild(copies.values)).output)
         logits = logits_of(output)
         log_p = F.log_softmax(logits, 1) if logits.shape[1] > 1 else F.logsigmoid(torch.cat([logits, -logits], 1))
         found = torch.autograd.grad(log_p.sum(), list(leaves.values()), create_graph=True, allow_unused=True)
@@ -139,20 +142,11 @@ def right_reasons(
     return trained(model, batches, penalized, loss=loss, weight=weight, epochs=epochs, lr=lr, callback=callback)
 
 
-def _by_name(given: Inputs, values: Any) -> dict[str, Any]:
-    """Per-input values, in the structure of the inputs, by the names of the inputs."""
-    if isinstance(values, dict):
-        return values
-    if isinstance(values, tuple | list):
-        return dict(zip(given.values, values, strict=False))
-    return {next(iter(given.values)): values}
-
-
 def _inside(given: Inputs, found: dict[str, Any], batch: Batch) -> Tensor:
     """(N,): the sum of squares inside the masks; of several samples in one tensor of parts, their mean."""
     n = len(batch.labels)
     total = batch.labels.new_zeros(n, dtype=torch.get_default_dtype())
-    masks = {k: m for k, m in _by_name(given, batch.masks).items() if m is not None}
+    masks = masks_by_name(batch.masks, given)
     if not masks or not masks.keys() <= {k for k, v in found.items() if v is not None}:
         raise InputError(
             f"The batch has masks for {sorted(masks) or 'nothing'}; expected some for inputs that have relevance, "

@@ -26,4 +26,7 @@ METHODS: dict[str, Callable[..., Part]] = {
     "lime": lime.lime,
 }
 
-__all__ = ["METHODS", "Part"]
+SENSITIVITIES = ("gradient", "smoothgrad", "guided_backprop", "deconvnet")
+"""Methods whose relevance is the change of the score with one more unit of an input, not what the input contributes."""
+
+__all__ = ["METHODS", "SENSITIVITIES", "Part"]

@@ -197,3 +197,13 @@ def test_a_removal_of_other_parts_is_refused():
     removal = TensorRemoval(model_of_tags(), torch.ones(4, 1, 16, 16), parts=4)
     with pytest.raises(InputError, match="parts; expected 256, as the maps have"):
         spray(np.ones((4, 16, 16)), edit=removal, embedding=None)
+
+
+def test_labels_of_one_kind_say_nothing_and_take_no_alarm():
+    rng = np.random.default_rng(0)
+    maps = np.abs(rng.normal(size=(200, 28, 28))) * np.pad(np.ones((16, 16)), 6)
+    maps[:40, 1:4, 1:4] += 5
+    same = np.zeros(200, int)
+    without, given = (spray(maps, target=same, labels=labels, embedding=None) for labels in (None, same))
+    assert without.alarm and given.alarm and "one label" not in given[0].parts
+    assert given[0].where == without[0].where == "rows 0–3, columns 2–3"

@@ -27,6 +27,11 @@ def test_areas_are_numpys_trapezoids():
     assert torch.equal(curves(torch.full((2, 4), 3.0)).areas, torch.full((2,), 3.0, dtype=torch.float64))
 
 
+def test_it_is_named_by_what_it_is():
+    curves = Flipping(torch.tensor([0.0, 0.5, 1.0]), torch.tensor([[4.0, 1.0, 0.0]]), "most", "deletion")
+    assert repr(curves) == "Flipping(deletion, most relevant first: 1 samples, 3 points, mean area 1.5)"
+
+
 def test_aopc_is_equation_12():
     expected = [sum(row[0] - row[k] for k in range(6)) / 6 for row in DRAWN]
     np.testing.assert_allclose(curves(DRAWN).aopc, expected, rtol=1e-12)

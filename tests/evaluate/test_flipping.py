@@ -213,6 +213,19 @@ def test_outputs():
 
     found = evaluate.pixel_flipping(single, x, x, output="probability", **options)
     torch.testing.assert_close(found.scores, evaluate.pixel_flipping(single, x, x, **options).scores.sigmoid())
+    for logits, k in ((single, 0), (model, 1)):  # of one output, and of several that are no alternatives
+        squashed = evaluate.deletion(lambda rows, f=logits: f(rows).sigmoid(), x, x, k, **options)
+        expected = evaluate.pixel_flipping(logits, x, x, k, **options).scores.sigmoid()
+        torch.testing.assert_close(squashed.scores, expected)
+
+
+def test_relevance_in_a_list():
+    model, x = CASES["images"]
+    expected = evaluate.pixel_flipping(model, x, x.sum(1), 1, steps=6)
+    for form in (list(x.sum(1)), tuple(x), [r.numpy() for r in x]):
+        torch.testing.assert_close(evaluate.pixel_flipping(model, x, form, 1, steps=6).scores, expected.scores)
+    with pytest.raises(sx.InputError, match="relevance is list"):
+        evaluate.pixel_flipping(model, x, [torch.ones(2), torch.ones(3)], 1)
 
 
 def test_model_is_left_as_it_is():
@@ -388,7 +401,7 @@ def test_other_wrong_requests():
     with pytest.raises(sx.TargetError, match="single output"):
         evaluate.pixel_flipping(lambda rows: rows.sum(1), x, x, filler=0.0, output="correct")
     with pytest.raises(sx.ModelError, match="probability already"):
-        evaluate.pixel_flipping(lambda rows: rows.sum(1).sigmoid(), x, x, filler=0.0, output="probability")
+        evaluate.pixel_flipping(lambda rows: 1 / (1 + (-rows.sum(1)).exp()), x, x, filler=0.0, output="probability")
     e = sx.explain(TABLES, x, lambda y: y[:, 0])
     with pytest.raises(sx.InputError, match="give target="):
         evaluate.pixel_flipping(TABLES, x, e)
@@ -398,3 +411,5 @@ def test_other_wrong_requests():
         evaluate.flipping(Words([torch.ones(2)] * 2), [torch.ones(2), torch.ones(3)])
     with pytest.raises(sx.InputError, match="relevance is empty"):
         evaluate.compare(Words([torch.ones(2)]), {})
+    with pytest.raises(sx.InputError, match="relevance is list; expected explanations by name"):
+        evaluate.compare_pixels(TABLES, x, [x])

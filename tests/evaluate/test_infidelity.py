@@ -87,6 +87,7 @@ def test_tables_and_batches():
     "options, message",
     [
         ({"perturbation": "blur"}, "perturbation='blur'"), ({"size": 0}, "size=0"), ({"draws": 0}, "draws=0"),
+        ({"draws": 1.5}, "draws=1.5"),
         ({"filler": "inpaint"}, "depends on what is left"),
         ({"kind": "relevance", "perturbation": "gaussian"}, "small changes"),
         ({"explanation": X[:, :1]}, "Multipliers have shape"), ({"inputs": X.long()}, "needs floats"),

@@ -231,6 +231,7 @@ def test_entropy_of_what_is_constant_or_not_finite():
         (convolutional(), {"weights": "zero"}, sx.InputError, "weights='zero'"),
         (convolutional(), {"similarity": "hog"}, sx.InputError, "similarity='hog'"),
         (convolutional(), {"similarity": lambda a, b: a}, sx.InputError, "one number per sample"),
+        (convolutional(), {"inputs": IMAGE[:0]}, sx.InputError, "The batch is empty"),
         (convolutional(), {"smooth": -1}, sx.InputError, "smooth=-1"),
         (convolutional(), {"composites": "epsilon"}, sx.RuleError, "no option composites"),
         (nn.Linear(6, 2), {"similarity": "ssim", "inputs": torch.randn(2, 6)}, sx.InputError, "compares maps"),

@@ -35,7 +35,9 @@ def test_equals_the_definition(size, count):
     for i, (samples, kept, scores) in enumerate(asked):
         assert samples == [i] * 20 and bool(((~kept).sum(1) == count).all())
         told = [float(relevance[i][~k].sum()) for k in kept]
-        lost = [float(CURVED(X[i][None])[0, 0] - CURVED((X[i] * k.view(1, 3, 4))[None])[0, 0]) for k in kept]
+        rows = torch.stack([X[i], *(X[i] * k.view(1, 3, 4) for k in kept)])
+        first, *left = CURVED(rows)[:, 0].tolist()
+        lost = [first - score for score in left]
         np.testing.assert_allclose(lost, whole[i] - scores, rtol=1e-9, atol=1e-12)
         assert float(found[i]) == pytest.approx(np.corrcoef(told, lost)[0, 1])
 
@@ -65,6 +67,16 @@ def test_seeds_and_batches():
     assert not torch.allclose(a, c)
     alone = evaluate.faithfulness_correlation(CURVED, X[:1], e.relevance[:1], 0, subsets=9)
     torch.testing.assert_close(alone, a[:1])
+
+
+def test_sizes_in_every_form():
+    expected = evaluate.sensitivity_n(CURVED, X, X, 0, sizes=[2, 5], subsets=9)
+    for form in ((2, 5), torch.tensor([2, 5])):
+        assert torch.equal(
+            evaluate.sensitivity_n(CURVED, X, X, 0, sizes=form, subsets=9).correlations, expected.correlations
+        )
+    one = evaluate.sensitivity_n(CURVED, X, X, 0, sizes=2, subsets=9)
+    assert one.sizes.tolist() == [2] and torch.equal(one.correlations, expected.correlations[:, :1])
 
 
 def test_constant_scores_have_no_correlation():

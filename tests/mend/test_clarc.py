@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import sciexplain as sx
 from sciexplain import mend
@@ -182,11 +183,33 @@ def test_layers_with_tuples_graphs_and_channels_last():
     assert mended.get_submodule("0").direction.shape == (4,)
 
 
+def test_data_in_other_forms():
+    model, (marked, x) = network(), pairs()
+    expected = mend.clarc(model, "5", marked, x).state_dict()
+    labels = torch.zeros(len(x), dtype=torch.long)
+    forms = [lambda d: d.numpy(), lambda d: list(d.split(7)), lambda d: TensorDataset(d, labels)]
+    for form in (*forms, lambda d: DataLoader(TensorDataset(d, labels), 6, shuffle=True)):
+        found = mend.clarc(model, "5", form(marked), form(x)).state_dict()
+        assert all(torch.allclose(found[k], v, atol=1e-6) for k, v in expected.items())
+
+
+def test_in_inference_mode():
+    with torch.inference_mode():
+        marked, x = pairs()
+        inside = mend.clarc(network(), "5", marked, x)
+    marked, x = pairs()
+    outside = mend.clarc(network(), "5", marked, x)
+    assert torch.equal(inside(marked), outside(marked))
+    inside(marked).sum().backward()
+    assert torch.equal(sx.explain(inside, x, 1).relevance, sx.explain(outside, x, 1).relevance)
+
+
 WRONG = {
     "no such layer": (lambda m, a, b: mend.clarc(m, "9", a, b), "no module of that name"),
     "no such how": (lambda m, a, b: mend.clarc(m, "0", a, b, how="best"), "projective"),
     "no such direction": (lambda m, a, b: mend.clarc(m, "0", a, b, direction="pca"), '"signal", "svm"'),
     "another direction": (lambda m, a, b: mend.clarc(m, "5", a, b, direction=torch.ones(3)), r"has \(8,\)"),
+    "no samples": (lambda m, a, b: mend.clarc(m, "0", a[:0], b), "empty"),
     "no difference": (lambda m, a, b: mend.clarc(m, "0", a, a), "do not differ"),
     "no such axis": (lambda m, a, b: mend.clarc(m, "0", a, b, per="channel", channel_axis=7), "channel_axis=7"),
     "no module": (lambda m, a, b: mend.clarc(torch.relu, "0", a, b), "expected a torch module"),

@@ -127,6 +127,75 @@ def test_batches_of_a_loader_and_tensors_give_the_same():
     )
 
 
+def test_a_mask_of_features_is_of_all_samples_however_many_there_are():
+    model, (x, y, _) = network(), data(4)
+    for options in ({"batch_size": 2}, {"batch_size": 4}):
+        found = mend.right_reasons(model, x, y, MASK, penalty="gradient", lr=1e-12, epochs=1, **options).history[0]
+        assert found.penalty == pytest.approx(reference_gradient(model, x, MASK.float()), rel=1e-4)
+
+
+def test_masks_of_positions_are_for_all_channels():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2))
+    x, y, masks = torch.randn(5, 2, 4, 4), torch.arange(5) % 2, torch.rand(5, 4, 4) > 0.5
+    options = {"penalty": "gradient", "lr": 1e-12, "epochs": 1, "batch_size": 2}
+    full = mend.right_reasons(model, x, y, masks[:, None].expand(5, 2, 4, 4), **options)
+    assert mend.right_reasons(model, x, y, masks, **options).history == full.history
+    batches = [(x[:3], y[:3], masks[:3]), (x[3:4], y[3:4], masks[3:4]), (x[4:], y[4:], masks[4:])]
+    assert mend.right_reasons(model, batches, **options).history[0].penalty == pytest.approx(full.history[0].penalty)
+    with pytest.raises(sx.InputError, match="one for each of 2 samples or of 2 channels"):
+        mend.right_reasons(model, x[:2], y[:2], masks[:2])
+    one = mend.right_reasons(model, x, y, masks[0], **options).history
+    assert one == mend.right_reasons(model, x, y, masks[:1].expand(2, 4, 4), **options).history
+
+
+def test_arrays_lists_and_short_integers():
+    model, (x, y, _) = network(), data(12)
+    options = {"epochs": 2, "batch_size": 5}
+    expected = mend.right_reasons(model, x, y, MASK, sample_weights=torch.ones(12), **options).history
+    for labels in (y.numpy(), y.tolist(), y.int(), y.bool()):
+        weights = torch.ones(12).numpy()
+        found = mend.right_reasons(model, x, labels, MASK.numpy(), sample_weights=weights, **options)
+        assert found.history == expected
+    batches = [(x, y.numpy(), MASK.numpy())]
+    assert (
+        mend.right_reasons(model, batches, **options).history
+        == mend.right_reasons(model, [(x, y, MASK)], **options).history
+    )
+
+
+def test_several_labels_that_are_truth_values():
+    model, (x, y, _) = network(2), data(12)
+    both = torch.stack([y == 1, y == 0], 1)
+    assert mend.fine_tuned(model, x, both).history == mend.fine_tuned(model, x, both.float()).history
+
+
+@pytest.mark.parametrize("penalty", [None, "relevance", "gradient"])
+@pytest.mark.parametrize(("outputs", "end"), [(2, nn.Softmax(1)), (2, nn.LogSoftmax(1)), (1, nn.Sigmoid())])
+def test_a_model_that_ends_in_a_softmax_learns_like_its_logits(penalty, outputs, end):
+    model, (x, y, _) = network(outputs), data(12)
+
+    def learned(model):
+        if penalty is None:
+            return mend.fine_tuned(model, x, y)
+        return mend.right_reasons(model, x, y, MASK, penalty=penalty)
+
+    found, expected = learned(nn.Sequential(*model, end)), learned(model)
+    assert found.history == expected.history
+    for a, b in zip(found.model.parameters(), expected.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_in_inference_mode():
+    with torch.inference_mode():
+        x, y, _ = data(12)
+        inside = mend.right_reasons(network(), x, y, MASK, epochs=2)
+    assert inside.history == mend.right_reasons(network(), *data(12)[:2], MASK, epochs=2).history
+    found = mend.relevance(inside.model, x, y).relevance
+    found.square().sum().backward()
+    assert inside.model[0].weight.grad is not None
+
+
 class Pooled(nn.Module):
     """Two inputs, one of them with other rows than samples."""
 
@@ -194,6 +263,9 @@ WRONG = {
     "used up": (lambda: mend.fine_tuned(network(), iter([(X, Y)])), "in every epoch"),
     "labels of another length": (lambda: mend.fine_tuned(network(), X, Y[:3]), "3 labels for 8 samples"),
     "labels that fit no output": (lambda: mend.fine_tuned(network(3), X, torch.rand(8, 2)), "do not fit outputs"),
+    "no samples": (lambda: mend.fine_tuned(network(), X[:0], Y[:0]), "empty"),
+    "half an epoch": (lambda: mend.fine_tuned(network(), X, Y, epochs=1.5), "epochs=1.5"),
+    "no such class": (lambda: mend.fine_tuned(network(), X, Y + 1), "labels go from 1 to 2; the model has 2 outputs"),
     "no batch": (lambda: mend.fine_tuned(network(), [X, Y]), "A batch is Tensor"),
     "no penalty": (lambda: mend.right_reasons(network(), X, Y, MASK, penalty="shap"), '"relevance" or "gradient"'),
     "no model": (lambda: mend.fine_tuned(torch.relu, X, Y), "expected a torch module"),

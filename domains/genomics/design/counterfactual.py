@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -99,8 +99,18 @@ class Counterfactuals(Sequence[Counterfactual]):
         found = self.counterfactuals[index]
         return Counterfactuals(found) if isinstance(found, tuple) else found
 
-    def to_json(self, path: PathName) -> Path:
-        """Write JSON.
+    def to_fasta(self, path: PathName) -> Path:
+        """Write those that were found as FASTA; headers say how many edits and which, counted from 1.
+
+        Raises
+        ------
+        DataError
+            The file cannot be written.
+        """
+        return written_text(path, "".join(_entry(one, one.sequence) for one in self if one.sequence is not None))
+
+    def to_json(self, path: PathName, about: Mapping[str, Any] | None = None) -> Path:
+        """Write JSON: what it is ``about`` as given, and all of them with their edits.
 
         Raises
         ------
@@ -108,7 +118,7 @@ class Counterfactuals(Sequence[Counterfactual]):
             The file cannot be written.
         """
         listed = [asdict(one) | {"proven": one.proven} for one in self]
-        text = json.dumps({"counterfactuals": listed}, indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps({**(about or {}), "counterfactuals": listed}, indent=2, ensure_ascii=False) + "\n"
         return written_text(path, text)
 
 
@@ -183,6 +193,8 @@ def counterfactual(
     """
     if edits < 1 or pairs < 0 or steps < 1:
         raise InputError(f"edits={edits}, pairs={pairs}, steps={steps}; expected 1 or more, 0 or more, 1 or more.")
+    if threshold is not None and not np.isfinite(threshold):
+        raise InputError(f"threshold={threshold}; expected a number that the target can cross.")
     own = alphabet if alphabet is not None else getattr(model, "alphabet", None)
     given = Sequences.of(sequences, "DNA" if own is None or callable(own) else own)
     constraints = Constraints.of(gc, forbidden, given.alphabet)
@@ -198,6 +210,11 @@ def counterfactual(
             found.append(_answer(hunt, hunt.nearest(edits), given.alphabet))
             report(row + 1)
     return Counterfactuals(tuple(found))
+
+
+def _entry(one: Counterfactual, sequence: str) -> str:
+    lines = "\n".join(sequence[i : i + 80] for i in range(0, len(sequence), 80))
+    return f">{one.name} edits={len(one.edits)} {','.join(map(str, one.edits))}\n{lines}\n"
 
 
 def _answer(hunt: Hunt, found: tuple[Problem, Codes | None, int], alphabet: Alphabet) -> Counterfactual:

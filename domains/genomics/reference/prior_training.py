@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,21 +13,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sciexplain import _fitting
+from sciexplain import _fitting, _trained
 from sciexplain._fitting import Epoch
-from sciexplain._optional import require
 from sciexplain.domains.genomics.alphabet import DNA, Alphabet
 from sciexplain.domains.genomics.encode import reverse_complement
 from sciexplain.domains.genomics.reference.assemble import Reading, Split, divided
 from sciexplain.domains.genomics.reference.prior import SequencePrior
 from sciexplain.domains.genomics.sequences import Record, Sequences
-from sciexplain.errors import DataError, InputError, ModelError, SciExplainError
+from sciexplain.errors import DataError, InputError
 
-_FORMAT = 1
 _PSEUDOCOUNT = 0.5
 _TRIED, _SURE = 400, 0.6
 """Stretches to begin with that are tried, and the probability of their own letters as a site."""
-_FILES = ("prior.json", "prior.safetensors")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,10 +104,7 @@ def train_prior(
     >>> sorted(found.test)
     ['Markov, order 0', 'Markov, order 3', 'prior']
     """
-    if epochs < 1 or patience < 1 or batch_size < 1 or not lr > 0:
-        raise InputError(
-            f"epochs={epochs}, patience={patience}, batch_size={batch_size}, lr={lr:g}: expected numbers above 0"
-        )
+    _fitting.check_settings(epochs, patience, batch_size, lr)
     started = time.perf_counter()
     listed = [Record(f"sequence_{i}", r) if isinstance(r, str) else r for i, r in enumerate(records)]
     if len(listed) < 10:
@@ -184,12 +177,8 @@ def save_prior(
 
     ``files`` and ``versions``: what it was made from, to be kept with it.
     """
-    path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
     prior = trained.prior
     info = {
-        "format": _FORMAT,
-        "domain": "genomics",
         "length": prior.length,
         "alphabet": prior.alphabet,
         "structure": prior.settings,
@@ -200,9 +189,7 @@ def save_prior(
         "settings": trained.settings,
         "seconds": round(trained.seconds, 1),
     }
-    require("safetensors.torch", extra="genomics").save_model(prior, str(path / "prior.safetensors"))
-    (path / "prior.json").write_text(json.dumps(info, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
+    return _trained.save(prior, info, folder, domain="genomics", name="prior")
 
 
 def load_prior(folder: str | Path) -> SequencePrior:
@@ -213,31 +200,11 @@ def load_prior(folder: str | Path) -> SequencePrior:
     ModelError
         There is none, or its files are damaged or do not belong together.
     """
-    path = Path(folder)
-    for name in _FILES:
-        if not (path / name).is_file():
-            raise ModelError(f"{path}: found no {name}; expected a folder that `sciexplain train prior genomics` wrote")
-    try:
-        info = json.loads((path / "prior.json").read_text(encoding="utf-8"))
-        if (info["format"], info["domain"]) != (_FORMAT, "genomics"):
-            raise ModelError(
-                f"{path}/prior.json has format {info['format']!r} of {info['domain']!r}; this reads {_FORMAT} of "
-                "'genomics', which `sciexplain train prior genomics` writes"
-            )
-        prior: Any = SequencePrior(info["length"], info["alphabet"], **info["structure"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, SciExplainError):
-            raise
-        raise ModelError(f"{path}/prior.json cannot be read: {type(error).__name__}: {error}") from error
-    safetensors = require("safetensors.torch", extra="genomics")
-    try:
-        safetensors.load_model(prior, str(path / "prior.safetensors"))
-    except Exception as error:  # safetensors has an error class of its own, torch raises RuntimeError
-        reason = " ".join(str(error).split())
-        raise ModelError(f"{path}/prior.safetensors does not hold this prior's numbers: {reason}") from error
-    prior.info = info
-    loaded: SequencePrior = prior.eval().requires_grad_(False)
-    return loaded
+
+    def built(info: dict[str, Any]) -> SequencePrior:
+        return SequencePrior(info["length"], info["alphabet"], **info["structure"])
+
+    return _trained.load(folder, built, domain="genomics", writer="sciexplain train prior genomics", name="prior")
 
 
 def _summed(prior: SequencePrior, one_hot: Tensor) -> tuple[Tensor, int]:

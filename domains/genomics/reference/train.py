@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sciexplain._fitting import Epoch
+from sciexplain._fitting import Epoch, check_settings
 from sciexplain.domains.genomics.alphabet import DNA, Alphabet
 from sciexplain.domains.genomics.reference.composition import composition, predicted_by_composition
 from sciexplain.domains.genomics.reference.fit import Examples, Schedule, fit
@@ -124,10 +124,7 @@ def train(
     ModelError
         There is no such architecture, or the sequences are too short for it.
     """
-    if epochs < 1 or patience < 1 or batch_size < 1 or not lr > 0:
-        raise InputError(
-            f"epochs={epochs}, patience={patience}, batch_size={batch_size}, lr={lr:g}: expected numbers above 0"
-        )
+    check_settings(epochs, patience, batch_size, lr)
     started = time.perf_counter()
     sequences = Sequences.of(data.records, alphabet)
     letters = sequences.alphabet

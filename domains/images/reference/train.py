@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sciexplain._fitting import Epoch, LossOf, fit
+from sciexplain._fitting import Epoch, LossOf, check_settings, fit
 from sciexplain.datasets.splits import Parts, hold_out, random_split
 from sciexplain.domains.images.reference.networks import Architecture, Autoencoder, build, noise_like
-from sciexplain.errors import DataError, InputError
+from sciexplain.errors import DataError
 
 if TYPE_CHECKING:
     from sciexplain.datasets import LabelledImages
@@ -166,7 +166,7 @@ def train_prior(
         names = ("negative log-likelihood bound", "reconstruction RMSE")
         found = bounds.mean(), (network(pictures[test]) - pictures[test]).pow(2).mean().sqrt()
         without = independent.mean(), (mean - pictures[test]).pow(2).mean().sqrt()
-        return tuple(dict(zip(names, map(float, values), strict=True)) for values in (found, without))  # type: ignore[return-value]
+        return dict(zip(names, map(float, found), strict=True)), dict(zip(names, map(float, without), strict=True))
 
     return _trained(
         data, name, architecture, losses, figures, epochs=epochs, patience=patience, lr=lr, batch_size=batch_size,
@@ -206,10 +206,7 @@ def _trained(
     seed: int,
     report: Report,
 ) -> Trained:
-    if epochs < 1 or patience < 1 or batch_size < 1 or not lr > 0:
-        raise InputError(
-            f"epochs={epochs}, patience={patience}, batch_size={batch_size}, lr={lr:g}: expected numbers above 0"
-        )
+    check_settings(epochs, patience, batch_size, lr)
     parts, split = divided(data, seed)
     for part, rows in zip(("training", "validation", "test"), parts, strict=True):
         if not len(rows):

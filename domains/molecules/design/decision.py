@@ -52,6 +52,8 @@ def decide(output: Tensor, target: Any, threshold: float | None, change: float |
     if threshold is not None and change is not None:
         raise TargetError(f"threshold={threshold} and change={change}; expected one of them")
     if threshold is not None:
+        if not np.isfinite(threshold):
+            raise TargetError(f"threshold={threshold}; expected a number that the output can cross")
         above = bool(value(output)[0] > threshold)
 
         def crossed(y: Tensor) -> Tensor:

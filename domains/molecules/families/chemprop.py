@@ -103,7 +103,7 @@ class Chemprop(LibraryFamily):
 
     def collate(self, graphs: Sequence[Any]) -> Graphs:
         library = require("chemprop.data", extra="molecules")
-        items = [self._graph(g) for g in ([graphs] if isinstance(graphs, library.MolGraph) else graphs)]
+        items = [self.graph_of(g) for g in ([graphs] if isinstance(graphs, library.MolGraph) else graphs)]
         if not items:
             raise InputError("There are no molecules; give at least one.")
         dtype, device = dtype_and_device(self.model)
@@ -144,7 +144,7 @@ class Chemprop(LibraryFamily):
             return output.flatten(1)
         return output[..., 0] if output.ndim == 3 else output
 
-    def _graph(self, given: Any) -> MoleculeGraph:
+    def graph_of(self, given: Any) -> MoleculeGraph:
         """From what a user may give."""
         library = require("chemprop.data", extra="molecules")
         if isinstance(given, MoleculeGraph):

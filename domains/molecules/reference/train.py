@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sciexplain._fitting import Epoch, fit
+from sciexplain._fitting import Epoch, check_settings, fit
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.prepare import embed
 from sciexplain.domains.molecules.reference.features import BondGraph, Geometry, Packed
@@ -108,10 +108,7 @@ def train(
     ModelError
         There is no such architecture.
     """
-    if epochs < 1 or patience < 1 or batch_size < 1 or not lr > 0:
-        raise InputError(
-            f"epochs={epochs}, patience={patience}, batch_size={batch_size}, lr={lr:g}: expected numbers above 0"
-        )
+    check_settings(epochs, patience, batch_size, lr)
     architecture = Architecture(model, width, layers, readout, bias, cutoff=cutoff)
     started = time.perf_counter()
     prepared = _prepare(data, architecture)

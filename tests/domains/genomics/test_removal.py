@@ -261,7 +261,7 @@ def test_wrong_options_are_told(options, message):
 
 def test_wrong_questions_are_told():
     removal = NucleotideRemoval(network(), TEXTS)
-    with pytest.raises(InputError, match="truth value for each of its 10 parts"):
+    with pytest.raises(InputError, match="truth value for each of its parts"):
         removal.scores([0], [torch.ones(4, dtype=torch.bool)])
     with pytest.raises(InputError, match="1 samples and 0 sets"):
         removal.scores([0], [])

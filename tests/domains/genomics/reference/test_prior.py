@@ -203,7 +203,7 @@ def test_saved_and_loaded(trained, tmp_path):
     assert loaded.info["log_density_per_letter"] == trained.test and not loaded.training
     info = json.loads((folder / "prior.json").read_text())
     (folder / "prior.json").write_text(json.dumps(info | {"structure": {"sites": 5, "width": 10, "backgrounds": 1}}))
-    with pytest.raises(ModelError, match="does not hold this prior's numbers"):
+    with pytest.raises(ModelError, match="does not hold this prior's weights"):
         load_prior(folder)
     (folder / "prior.json").write_text("{")
     with pytest.raises(ModelError, match="cannot be read"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sciexplain.domains.fixed_target import FixedTarget
 from sciexplain.errors import TargetError
+from sciexplain.evaluate.fixed_target import FixedTarget
 
 WHOLE = torch.tensor([[1.0, 4.0, -2.0], [3.0, 0.0, 1.0]])
 OTHER = torch.tensor([[10.0, 20.0, 30.0], [40.0, 50.0, 60.0], [70.0, 80.0, 90.0]])

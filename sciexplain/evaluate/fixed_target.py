@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sciexplain.errors import TargetError
-from sciexplain.targets import explained_output, normalized, start
+from ..errors import ModelError, TargetError
+from ..targets import explained_output, normalized, start
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class FixedTarget:
     Attributes
     ----------
     classes
-        (N,): the class explained of each sample; None for targets of other kinds.
+        (N,) on the CPU: the class explained of each sample; None for targets of other kinds.
     slopes
-        (N, outputs): start relevance over output, 0 where the output is.
+        (N, outputs) float64, on the CPU: start relevance over output, 0 where the output is.
     function
         A callable from the output to one value for each sample.
     """
@@ -41,6 +41,8 @@ class FixedTarget:
         """
         target = normalized(target)
         begun = start(output, target, samples)
+        if len(begun.score) != samples:
+            raise ModelError(f"{samples} rows of input give {len(begun.score)} scores; expected one for each row.")
         if callable(target):
             return cls(function=target)
         if begun.target is not None:
@@ -68,10 +70,11 @@ class FixedTarget:
                 given = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
                 raise TargetError(f"The target callable returned {given}; expected one value for each of {m} samples.")
             return found.detach().reshape(-1).double().cpu()
-        values = explained_output(output).detach().double().cpu()
+        values = explained_output(output).detach()
         if self.classes is not None:
             values = values.reshape(m, 1) if values.ndim < 2 else values
-            chosen = values[torch.arange(m), self.classes[samples]]
-            return chosen.flatten(1).sum(1) if chosen.ndim > 1 else chosen
+            index = self.classes[samples.cpu()].to(values.device)
+            chosen = values[torch.arange(m, device=values.device), index].double()
+            return (chosen.flatten(1).sum(1) if chosen.ndim > 1 else chosen).cpu()
         assert self.slopes is not None
-        return (values.reshape(m, -1) * self.slopes[samples]).sum(1)
+        return (values.double().cpu().reshape(m, -1) * self.slopes[samples.cpu()]).sum(1)
