@@ -112,7 +112,7 @@ def localization(
     g
         N sequences as they were explained.
     truth
-        Truth values (N, L); for each sequence its stretches (start, end), 0-based and half-open; or
+        Truth values (N, L); for each sequence its stretches (start, end), or a single one, 0-based and half-open; or
         :class:`~sciexplain.domains.genomics.Sites`.
     nucleotides
         (N, L): other relevance; None: the explanation's own.
@@ -151,7 +151,8 @@ def masks_of(truth: Any, sequences: Sequences) -> Tensor:
     if listed and all(hasattr(site, "row") for site in listed):
         stretches = [(site.row, site.start, site.end) for site in listed]
     elif len(listed) == n:
-        stretches = [(row, int(a), int(b)) for row, of in enumerate(listed) for a, b in of]
+        each = [[of] if len(of) == 2 and not isinstance(of[0], Sequence) else of for of in map(list, listed)]
+        stretches = [(row, int(a), int(b)) for row, of in enumerate(each) for a, b in of]
     else:
         raise InputError(f"{len(listed)} lists of true stretches for {n} sequences; expected one for each.")
     for row, start, end in stretches:

@@ -158,6 +158,10 @@ def localization(
     ----------
     Sanchez-Lengeling et al. 2020, *Evaluating attribution for graph neural networks*, NeurIPS.
     """
+    if isinstance(truth, str):
+        raise InputError(
+            f"truth={truth!r}: expected a set of atoms for each molecule, such as a.fragments([smarts])[0].atoms."
+        )
     if len(truth) != len(explained):
         raise InputError(f"{len(truth)} sets of true atoms for {len(explained)} molecules; expected one for each.")
     values, masks = [], []

@@ -96,6 +96,7 @@ def test_localization_in_every_form():
     found = evaluate.localization(g, stretches)
     assert found.pointing.tolist() == [1.0] * 4 and found.auc.tolist() == [1.0] * 4
     torch.testing.assert_close(evaluate.localization(g, masks).mass, found.mass)
+    torch.testing.assert_close(evaluate.localization(g, [one for (one,) in stretches]).mass, found.mass)
     sites = [genomics.Site(row, "", place, place + 1, None, 0.0, 0.0, 0.0, "", "") for row, place in enumerate(best)]
     torch.testing.assert_close(evaluate.localization(g, sites).mass, found.mass)
     positive = g.nucleotides.clamp(min=0)

@@ -148,6 +148,8 @@ def test_localization_of_bonds():
 
 def test_wrong_questions_are_told():
     m = explained()
+    with pytest.raises(InputError, match="expected a set of atoms for each molecule"):
+        evaluate.localization(m, "[N+](=O)[O-]")
     with pytest.raises(InputError, match="no atom 7"):
         evaluate.localization(m, [{7}, {0}, {0}, {0}])
     with pytest.raises(InputError, match="1 sets of true atoms for 4"):
