@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
+from sciexplain._files import written
 from sciexplain._optional import require
 from sciexplain.errors import ModelError, SciExplainError
 
@@ -35,9 +36,15 @@ def save(network: nn.Module, info: dict[str, Any], folder: str | Path, *, domain
     """
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    require("safetensors.torch", extra=domain).save_model(network, str(path / f"{name}.safetensors"))
-    text = json.dumps({"format": _FORMAT, "domain": domain, **info}, indent=2, ensure_ascii=False)
-    (path / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    safetensors = require("safetensors.torch", extra=domain)
+    text = json.dumps({"format": _FORMAT, "domain": domain, **info}, indent=2, ensure_ascii=False) + "\n"
+
+    def write(file: Path) -> None:
+        safetensors.save_model(network, str(file))
+        file.chmod(0o644)  # safetensors leaves it readable for the owner only
+
+    written(path / f"{name}.safetensors", write)
+    written(path / f"{name}.json", lambda file: file.write_bytes(text.encode()))
     return path
 
 

@@ -18,6 +18,7 @@ from .errors import DataError
 from .origin import Origin
 
 if TYPE_CHECKING:
+    from .prototypes import Prototypes
     from .records import Record
 
 Tensors = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
@@ -85,7 +86,7 @@ class Explanation:
         *,
         name: str = "",
         labels: Sequence[str] | None = None,
-        prototypes: Sequence[Mapping[str, Any]] = (),
+        prototypes: Prototypes | Sequence[Mapping[str, Any]] = (),
         measure: bool = True,
         seed: int = 0,
     ) -> Record:
@@ -97,7 +98,9 @@ class Explanation:
             Of the sample.
         name
             Of the sample.
-        labels, prototypes, measure, seed
+        prototypes
+            Of :func:`sciexplain.prototypes`, to be named the nearest first.
+        labels, measure, seed
             As for :func:`sciexplain.records.record`.
 
         Raises
@@ -114,11 +117,12 @@ class Explanation:
         3
         """
         from .records.make import record
-        from .records.tensor_case import case_of, relevance_of
+        from .records.tensor_case import case_of, nearest, relevance_of
 
         case = case_of(self, index, name=name)
+        known = prototypes if isinstance(prototypes, Sequence) else nearest(prototypes, self, index)
         expected = relevance_of(self, index)
-        return record(case, labels=labels, prototypes=prototypes, measure=measure, expected=expected, seed=seed)
+        return record(case, labels=labels, prototypes=known, measure=measure, expected=expected, seed=seed)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write ``path`` (``.safetensors``) and the same name with ``.json``.

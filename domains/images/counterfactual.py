@@ -6,14 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import torch
 from torch import Tensor
 
+from sciexplain._evaluation import evaluation_mode
 from sciexplain.counterfactual import Counterfactual, Search, Target
 from sciexplain.counterfactual import counterfactual as search
 from sciexplain.domains.images.explain import Model, Pictures, class_name, prepare
 from sciexplain.domains.images.maximize import of_pictures
 from sciexplain.domains.images.preprocess import Preprocess
 from sciexplain.errors import InputError
+from sciexplain.maximization.objectives import logits_of
+from sciexplain.maximization.observe import observe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,6 +38,9 @@ class ImageCounterfactual:
         (N, C, H, W): the network's pictures, 0 black to 1 white; NaN where none was found.
     reconstruction
         (N, C, H, W): what the prior makes of the nearest code; None without one.
+    reconstructed
+        (N,): the classes predicted of these; where they are not ``found.prediction``, the prior does not know the
+        picture well enough, and its counterfactual says little.
     labels
         Class names, if known.
     """
@@ -43,6 +50,7 @@ class ImageCounterfactual:
     before: Tensor
     after: Tensor
     reconstruction: Tensor | None = None
+    reconstructed: Tensor | None = None
     labels: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
@@ -59,7 +67,13 @@ class ImageCounterfactual:
 
     def label(self, i: int, *, after: bool = False) -> str:
         """The prediction for picture i; empty where predictions are no classes, or none was found."""
-        classes = self.found.new_prediction if after else self.found.prediction
+        return self._named(self.found.new_prediction if after else self.found.prediction, i)
+
+    def reconstructed_label(self, i: int) -> str:
+        """The prediction for what the prior makes of picture i; empty where there is none."""
+        return self._named(self.reconstructed, i)
+
+    def _named(self, classes: Tensor | None, i: int) -> str:
         return "" if classes is None or int(classes[i]) < 0 else class_name(classes, i, self.labels)
 
     def figure(self, *, indices: Sequence[int] | None = None) -> Figure:
@@ -131,8 +145,15 @@ def counterfactual(
         before=bounds.to_display(found.inputs),
         after=bounds.to_display(found.counterfactuals),
         reconstruction=None if made is None else bounds.to_display(made),
+        reconstructed=None if made is None or found.prediction is None else _predicted(model, made),
         labels=None if labels is None else tuple(labels),
     )
+
+
+def _predicted(model: Model, inputs: Tensor) -> Tensor:
+    with torch.no_grad(), evaluation_mode(model):
+        logits = logits_of(observe(model, inputs).output)
+    return (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(1)
 
 
 def _within(inputs: Tensor, bounds: Preprocess) -> bool:

@@ -76,7 +76,8 @@ def counterfactual_figure(found: ImageCounterfactual, *, indices: Sequence[int] 
     scale = max([float(d.abs().max()) for d in differences] + [1e-6])
     rows = [Row("picture", [_pixels(found.before[i]) for i in chosen], [found.label(i) for i in chosen])]
     if found.reconstruction is not None:
-        rows.append(Row("by the prior", [_pixels(found.reconstruction[i]) for i in chosen], [""] * len(chosen)))
+        known = [_pixels(found.reconstruction[i]) for i in chosen]
+        rows.append(Row("by the prior", known, [found.reconstructed_label(i) for i in chosen]))
     after = [found.label(i, after=True) if ok else "none found" for i, ok in zip(chosen, there, strict=True)]
     rows.append(Row("counterfactual", [_pixels(found.after[i].nan_to_num()) for i in chosen], after))
     changed = found.changed()

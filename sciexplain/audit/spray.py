@@ -92,7 +92,7 @@ def spray(
     Raises
     ------
     InputError
-        Shapes that do not fit, or numbers that are not finite.
+        Shapes that do not fit, numbers that are not finite, or an ``alpha`` or ``material`` beyond 0 and 1.
     MissingDependencyError
         ``embedding="umap"`` without umap-learn.
 
@@ -126,6 +126,8 @@ def spray(
     >>> found.alarm, sorted(found[0].members.tolist()) == list(range(0, 50, 2)), found[0].where
     (True, True, 'rows 1–1, columns 1–1')
     """
+    if not 0 < alpha < 1 or not 0 <= material <= 1:
+        raise InputError(f"alpha={alpha}, material={material}: expected a probability and a share, between 0 and 1")
     truth = None if labels is None else _column(labels, "labels")
     maps, explained = maps_of(relevance, pool), explained_classes(relevance)
     if target is not None:

@@ -7,6 +7,7 @@ import typer
 
 from sciexplain.cli import options
 from sciexplain.cli.console import progress, results, say
+from sciexplain.cli.folders import check_folder
 
 if TYPE_CHECKING:
     from sciexplain.audit import Spray
@@ -63,6 +64,7 @@ def audit(
 
     wanted = None if classes is None else _numbers(classes)
     folder = out or run
+    check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with progress(quiet=quiet) as bar:
         task = bar.add_task("opening the run", total=None)

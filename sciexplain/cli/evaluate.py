@@ -9,6 +9,7 @@ import typer
 
 from sciexplain.cli import options
 from sciexplain.cli.console import progress, results, say
+from sciexplain.cli.folders import check_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +45,7 @@ def evaluate(
         ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Of the curves; default: one for each part, at most 50.")
+        int | None, typer.Option(min=2, help="Of the curves; default: one for each part, at most 50.")
     ] = None,
     masks: Annotated[
         Path | None,
@@ -82,6 +83,7 @@ def evaluate(
         raise typer.BadParameter("localization needs --masks")
     names = list(dict.fromkeys(name for part in baseline.split(",") if (name := part.strip())))
     folder = out or run
+    check_folder(folder)
     with progress(quiet=quiet) as bar:
         task = bar.add_task("opening the run", total=None)
 
@@ -161,11 +163,13 @@ def _usable(
         None can; what is said is the reason of the first.
     """
     from sciexplain.cli.evaluation_subjects import subject, subject_type
-    from sciexplain.errors import SciExplainError
+    from sciexplain.errors import DataError, SciExplainError
 
     kind = subject_type(opened.kind)
     apart = kind.together_with(opened, ids)
     ids = [name for name in ids if name not in apart]
+    if filler in kind.together and len(ids) == 1:
+        raise DataError(f"--filler {filler} takes from other samples, and there is one only; give another filler")
     alone = filler if filler is None or filler not in kind.together else kind.fillers[0]
 
     def tried(make: "Callable[[], Subject]") -> "Subject | SciExplainError":

@@ -115,8 +115,10 @@ class Subject(ABC):
         Raises
         ------
         InputError
-            One has none.
+            One has none, or all are one part, so that there is no order to take parts away in.
         """
+        if self.parts is not None and max(self.removal.sizes) < 2:
+            raise InputError(f"--parts {self.parts}: every sample is one part ({self.part}); expected less at once.")
         for left in (True, False):
             kept = [torch.full((size,), left) for size in self.removal.sizes]
             scores = self.removal.scores(range(len(self.ids)), kept)

@@ -1,6 +1,7 @@
 """A run over pictures, opened again."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -45,8 +46,9 @@ class ImagesReopened(Reopened):
     def explain(self, ids: Sequence[str]) -> images.ImageExplanation:
         return self.question.answer(self.samples(ids))
 
-    def case(self, name: str) -> Case:
-        return picture_case(self.explain([name]), 0)
+    def case(self, name: str, labels: Sequence[str] | None = None) -> Case:
+        explained = replace(self.explain([name]), labels=None if labels is None else tuple(labels))
+        return picture_case(explained, 0)
 
     def prototypes(self, ids: Sequence[str], target: int | None, k: int, *, layer: str | None = None) -> Prototypes:
         return images.prototypes(self.model, self.inputs(ids), target, k, layer=layer, members="all")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from sciexplain.cli import maximize_genomics, maximize_molecules, options
+from sciexplain.cli import images_counterfactuals, maximize_genomics, maximize_molecules, options
 from sciexplain.cli.console import progress, say
+from sciexplain.cli.files import write_json, write_tensors
 from sciexplain.cli.folders import check_new
 from sciexplain.errors import DataError
 from sciexplain.runs import describe_model, describe_versions
@@ -46,6 +47,16 @@ def images(
     target: Annotated[
         str | None, typer.Option(metavar="INT[,INT…]|all", help="Classes; all, if neither they nor --layer are given.")
     ] = None,
+    counterfactual: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE[K]",
+            help="The nearest to this picture that is --target, or any other class; give it again for several.",
+        ),
+    ] = None,
+    distance: Annotated[
+        Literal["l1", "l2"], typer.Option(help="Of counterfactuals: few pixels changed, or all a little.")
+    ] = "l1",
     weights: Annotated[
         Path | None, typer.Option(help="Weights: .safetensors, or a state_dict from torch.save.")
     ] = None,
@@ -53,11 +64,14 @@ def images(
         Path | None, typer.Option(metavar="FOLDER", help="What `train prior images` wrote: stay among its pictures.")
     ] = None,
     shape: Annotated[
-        Any, typer.Option(parser=_sizes, metavar="C,H,W", help="Of the model's input, where it does not say.")
+        Any,
+        typer.Option(
+            parser=_sizes, metavar="C,H,W", help="Of the model's input, where it does not say; pictures are resized."
+        ),
     ] = None,
     layer: Annotated[str | None, typer.Option(metavar="NAME", help="Module whose --channel to maximise.")] = None,
     channel: Annotated[
-        list[int] | None, typer.Option(metavar="K", help="Channel of --layer; give it again for several.")
+        list[int] | None, typer.Option(min=0, metavar="K", help="Channel of --layer; give it again for several.")
     ] = None,
     mean: Annotated[
         Any, typer.Option(parser=options.numbers, metavar="A[,B,C]", help="Subtracted from 0..1, per channel.")
@@ -66,7 +80,9 @@ def images(
         Any, typer.Option(parser=options.numbers, metavar="A[,B,C]", help="Then divided by, per channel.")
     ] = "1",
     restarts: Annotated[int, typer.Option(min=1, help="Searches for each target.")] = 4,
-    steps: Annotated[int, typer.Option(min=1, help="Of each search.")] = 256,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Of each search; default: 256, of counterfactuals six times 100.")
+    ] = None,
     lr: Annotated[float, typer.Option(help="Learning rate.")] = 0.05,
     l2: Annotated[
         float | None, typer.Option(min=0, help="Weight of ‖x‖²; default 0.01 for classes without --prior, else 0.")
@@ -81,7 +97,7 @@ def images(
         Literal["pixels", "frequencies"], typer.Option(help="Step on pixels or on frequencies, without --prior.")
     ] = "pixels",
     density_weight: Annotated[float, typer.Option(min=0, help="Weight of the prior's log-density.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of starts and shifts.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of starts and shifts.")] = 0,
     device: Annotated[str, typer.Option(parser=options.device, help="Such as cpu or cuda.")] = "cpu",
     unsafe_pickle: Annotated[
         bool,
@@ -90,10 +106,11 @@ def images(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the result in FOLDER.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
-    """Search pictures that a classifier, or a channel of one of its layers, answers most strongly.
+    """Search pictures that a model answers most strongly, or the nearest to a picture that it decides otherwise about.
 
     FOLDER then holds maximized.png (the best restarts of each target), maximized.json (what was asked and found) and
-    inputs.safetensors (the model's inputs, and the codes of a prior).
+    inputs.safetensors (the model's inputs, and the codes of a prior). With --counterfactual the picture is
+    counterfactuals.png. Exit code 0: done; 1: done, some pictures failed; 2: wrong usage.
     """
     from sciexplain.domains.images import Preprocess, save
     from sciexplain.domains.images.maximize import maximize as search
@@ -106,14 +123,36 @@ def images(
         raise DataError("give --layer and --channel together")
     if layer is not None and target is not None:
         raise DataError(f"give either --target {target} or --layer {layer}")
+    if counterfactual:
+        options.refuse(ctx, images_counterfactuals.ONLY_MAXIMIZE, "is of maximisation; leave out --counterfactual")
+    else:
+        options.refuse(ctx, ["distance"], "is of --counterfactual; give that too")
     if compare and prior is None:
         raise DataError("--compare sets a --prior beside none; give one")
     network = load_model(model, weights, unsafe_pickle=unsafe_pickle).to(device)
     preprocess = Preprocess(mean=mean, std=std)
     generative = None if prior is None else load_prior(prior).to(device)
+    asked = {
+        "command": "maximize images",
+        "model": describe_model(network, model, weights),
+        "prior": None if generative is None else describe_model(generative, str(prior)),
+        "versions": describe_versions(),
+        "options": {name: options.plain(value) for name, value in ctx.params.items()},
+    }
+    if counterfactual:
+        known = shape or getattr(network if generative is None else generative, "shape", None)
+        pixels = Preprocess(resize=None if shape is None else tuple(shape[1:]), mean=mean, std=std)
+        question = images_counterfactuals.Asked(
+            counterfactual, None if known is None else tuple(known), pixels, _one_class(target), distance, steps or 100,
+            lr, density_weight, seed,
+        )  # fmt: skip
+        images_counterfactuals.counterfactuals(network, generative, question, out, asked, quiet=quiet)
+        return
+    steps = steps or 256
     sizes = _shape(network, generative, shape)
     targets: list[Any] = [Channel(layer, k) for k in channel or ()] if layer is not None else []
-    targets = targets or _classes(target or "all", network, sizes, preprocess)
+    classes = _outputs(network, sizes, preprocess)
+    targets = targets or _classes("all" if target is None else target, classes)
     common: dict[str, Any] = {
         "preprocess": preprocess,
         "restarts": restarts,
@@ -164,13 +203,6 @@ def images(
                 search(network, targets, prior=generative, penalties=own, report=report, **common),
                 own,
             )
-    asked = {
-        "command": "maximize images",
-        "model": describe_model(network, model, weights),
-        "prior": None if generative is None else describe_model(generative, str(prior)),
-        "versions": describe_versions(),
-        "options": {name: options.plain(value) for name, value in ctx.params.items()},
-    }
     _write(out, found, asked)
     figures = {name if compare else "": one for name, (one, _) in found.items()}
     save(out / "maximized.png", maximization_figure(figures, restarts=1 if compare else min(restarts, 4)))
@@ -189,21 +221,34 @@ def _shape(network: "nn.Module", generative: "nn.Module | None", shape: Any) -> 
     return int(channels), int(rows), int(columns)
 
 
-def _classes(target: str, network: "nn.Module", shape: tuple[int, int, int], preprocess: "Preprocess") -> list[int]:
+def _outputs(network: "nn.Module", shape: tuple[int, int, int], preprocess: "Preprocess") -> int:
+    """How many there are.
+
+    Raises
+    ------
+    SciExplainError
+        The model does not take such inputs.
+    """
+    if preprocess.channels not in (None, shape[0]):
+        raise DataError(f"--mean and --std name {preprocess.channels} channels; the model takes {shape[0]}")
+    return images_counterfactuals.output(network, preprocess.low.expand(1, *shape)).shape[1]
+
+
+def _classes(target: str, outputs: int) -> list[int]:
     """Numbers of classes; for ``"all"``, of every output that the model has."""
-    if target != "all":
-        parts = target.split(",")
-        if not all(part.strip().isdecimal() for part in parts):
-            raise DataError(f"--target {target}: expected a class from 0 up, several such as 3,5, or all")
-        return [int(part) for part in parts]
-    import torch
+    if target == "all":
+        return list(range(outputs))
+    parts = target.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise DataError(f"--target {target}: expected a class from 0 up, several such as 3,5, or all")
+    return [int(part) for part in parts]
 
-    from sciexplain.targets import explained_output
 
-    like = next(network.parameters(), torch.empty(0))
-    with torch.no_grad():
-        output = explained_output(network(preprocess.low.expand(1, *shape).to(like)))
-    return list(range(output.shape[1])) if output.ndim > 1 else [0]
+def _one_class(target: str | None) -> int | None:
+    """Of counterfactuals."""
+    if target is not None and not target.strip().isdecimal():
+        raise DataError(f"--target {target}: expected the class that counterfactuals shall be of, from 0 up")
+    return None if target is None else int(target)
 
 
 def _lines(found: "ImageMaximization") -> list[str]:
@@ -216,10 +261,6 @@ def _lines(found: "ImageMaximization") -> list[str]:
 
 
 def _write(out: Path, found: "dict[str, tuple[ImageMaximization, list[Any]]]", asked: dict[str, Any]) -> None:
-    import json
-
-    from safetensors.torch import save_file
-
     out.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Any] = {}
     results: list[dict[str, Any]] = []
@@ -247,7 +288,6 @@ def _write(out: Path, found: "dict[str, tuple[ImageMaximization, list[Any]]]", a
                 }
                 | {name: None if column is None else column.tolist() for name, column in columns.items()}
             )
-    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, out / "inputs.safetensors")
-    (out / "inputs.safetensors").chmod(0o644)  # safetensors leaves it readable for the owner only
-    document = {"format": 1, **asked, "results": results}
-    (out / "maximized.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_tensors(out / "inputs.safetensors", tensors)
+    write_json(out / "maximized.json", {"format": 1, **asked, "results": results})
+    (out / "counterfactuals.png").unlink(missing_ok=True)  # of a search before

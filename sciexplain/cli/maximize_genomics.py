@@ -1,6 +1,7 @@
 """``sciexplain maximize genomics``: sequences that a user's model says most about."""
 
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -29,15 +30,26 @@ def genomics(
     ],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to make for the sequences and the picture.")],
     target: Annotated[
-        str | None, typer.Option(metavar="INT|TASK", help="Output to maximise; not needed where there is one.")
+        str | None,
+        typer.Option(metavar="INT|TASK", help="Output to maximise or class to become; not needed if one."),
     ] = None,
     length: Annotated[int | None, typer.Option(min=1, help="Letters, from scratch; default: the model's.")] = None,
     start: Annotated[
         Path | None,
         typer.Option(exists=True, metavar="FASTA", help="Real sequences to begin with, in place of scratch."),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Of --start, take this many sequences.")] = None,
-    edits: Annotated[int | None, typer.Option(min=0, help="Letters of each real sequence that may change.")] = None,
+    counterfactual: Annotated[
+        Path | None,
+        typer.Option(exists=True, metavar="FASTA", help="In place of --start: what decides about these sequences."),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Counterfactuals make --target cross it; default: 0 of one output, of several the largest."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Of these, take this many sequences.")] = None,
+    edits: Annotated[
+        int | None, typer.Option(min=0, help="Letters of each real sequence that may change; counterfactuals: 20.")
+    ] = None,
     positions: Annotated[
         Any, typer.Option(parser=options.numbers, metavar="INT,INT", help="First and last that may change, from 0.")
     ] = None,
@@ -71,7 +83,7 @@ def genomics(
         Literal["DNA", "RNA", "protein"] | None, typer.Option(help="Of the sequences; default: the model's, or DNA.")
     ] = None,
     rows: Annotated[int, typer.Option(min=1, help="Sequences to draw.")] = 3,
-    seed: Annotated[int, typer.Option(help="Of starts and draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of starts and draws.")] = 0,
     device: Annotated[str, typer.Option(parser=options.device, help="Such as cpu or cuda.")] = "cpu",
     unsafe_pickle: Annotated[
         bool,
@@ -83,8 +95,9 @@ def genomics(
     """Find what a model thinks a class of sequences looks like: from scratch, or by few edits of real sequences.
 
     FOLDER holds designs.fa, designs.json (predictions, edits and what each gained, known sites) and designs.png; with
-    --prior also the same without it, as simple.fa and simple.json. Exit code 0: done; 1: done, some sequences failed
-    (they are listed); 2: wrong usage.
+    --prior also the same without it, as simple.fa and simple.json. With --counterfactual, the fewest edits that turn
+    the decision: counterfactuals.fa, counterfactuals.png and designs.json. Exit code 0: done; 1: done, some sequences
+    failed (they are listed); 2: wrong usage.
     """
     from sciexplain.cli.genomics_designs import Seen, picture, side_by_side, with_density
     from sciexplain.domains.genomics import read_motifs
@@ -93,22 +106,20 @@ def genomics(
     from sciexplain.runs import describe_files, describe_model, describe_versions, load_model
 
     check_new(out, "designs.json", overwrite=overwrite)
-    if start is None and length is None and limit is not None:
-        raise DataError("--limit is of the sequences of --start; give these, or leave it out")
+    _check_asked(ctx, start, counterfactual, limit, threshold)
     folder = Path(model)
     network = references.load(folder) if folder.is_dir() else load_model(model, weights, unsafe_pickle=unsafe_pickle)
     network = network.to(device)
     letters = alphabet or getattr(network, "alphabet", None) or "DNA"
     known = None if motifs is None else read_motifs(motifs)
     failures: list[tuple[str, str]] = []
-    records = None if start is None else _records(start, network, letters, limit, failures)
+    given = start or counterfactual
+    records = None if given is None else _records(given, network, letters, limit, failures)
     asked: dict[str, Any] = {
         "edits": edits,
         "positions": _pair("positions", positions, int),
         "gc": _pair("gc", gc, float),
-        "forbidden": tuple(motif for given in forbid or [] for motif in given.split(",") if motif),
-        "method": method,
-        "restarts": restarts,
+        "forbidden": tuple(motif for listed in forbid or [] for motif in listed.split(",") if motif),
         "steps": steps,
         "seed": seed,
         "layout": layout,
@@ -116,6 +127,21 @@ def genomics(
     }
     index = _output(target, network)
     density = None if prior is None else load_prior(prior).to(device)
+    about: dict[str, Any] = {
+        "command": "maximize genomics",
+        "model": describe_model(network, model, weights),
+        "data": None if given is None else describe_files(given, [given]),
+        "prior": None if prior is None else describe_files(prior, sorted(prior.glob("prior.*"))),
+        "versions": describe_versions(),
+        "options": {key: options.plain(value) for key, value in ctx.params.items()},
+    }
+    if counterfactual is not None:
+        from sciexplain.cli.genomics_counterfactuals import counterfactuals
+
+        asked |= {"threshold": threshold}
+        counterfactuals(network, records or [], index, asked, out, about, failures, rows=rows, quiet=quiet)
+        return
+    asked |= {"method": method, "restarts": restarts}
     groups: dict[str, Designs] = {}
     with progress(quiet=quiet) as bar:
         if density is not None:
@@ -131,15 +157,9 @@ def genomics(
         out.mkdir(parents=True, exist_ok=True)
         figure.savefig(out / "designs.png", dpi=150)
         bar.advance(drawing)
-    about = {
-        "command": "maximize genomics",
-        "model": describe_model(network, model, weights),
-        "data": None if start is None else describe_files(start, [start]),
-        "prior": None if prior is None else describe_files(prior, sorted(prior.glob("prior.*"))),
-        "versions": describe_versions(),
-        "options": {key: options.plain(value) for key, value in ctx.params.items()},
-        "failures": [{"name": name, "reason": reason} for name, reason in failures],
-    }
+    (out / "counterfactuals.fa").unlink(missing_ok=True)  # of a search before
+    (out / "counterfactuals.png").unlink(missing_ok=True)
+    about["failures"] = [{"name": name, "reason": reason} for name, reason in failures]
     for name, group in groups.items():
         file = "simple" if name == _SIMPLE else "designs"
         group.to_fasta(out / f"{file}.fa")
@@ -151,6 +171,22 @@ def genomics(
     say([*lines, *(f"failed {name}: {reason}" for name, reason in failures)])
     if failures:
         raise typer.Exit(1)
+
+
+def _check_asked(
+    context: typer.Context, start: Path | None, counterfactual: Path | None, limit: int | None, threshold: float | None
+) -> None:
+    """That the options ask one question."""
+    from sciexplain.cli.genomics_counterfactuals import ONLY_MAXIMIZE
+
+    if counterfactual is not None:
+        options.refuse(context, ONLY_MAXIMIZE, "is of maximisation; leave out --counterfactual")
+    elif threshold is not None:
+        raise DataError("--threshold is of --counterfactual; give that too, or leave it out")
+    if threshold is not None and not isfinite(threshold):
+        raise DataError(f"--threshold {threshold}: expected a number")
+    if start is None and counterfactual is None and limit is not None:
+        raise DataError("--limit is of the sequences of --start or --counterfactual; give these, or leave it out")
 
 
 def _records(

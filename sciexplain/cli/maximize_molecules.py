@@ -1,7 +1,7 @@
 """``sciexplain maximize molecules``: real molecules that a user's model says most about, and counterfactuals."""
 
-import json
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,6 +9,7 @@ import typer
 
 from sciexplain.cli import options
 from sciexplain.cli.console import progress, say
+from sciexplain.cli.files import write_json
 from sciexplain.cli.folders import check_new
 from sciexplain.errors import DataError
 
@@ -34,7 +35,7 @@ def molecules(
     start: Annotated[
         str | None, typer.Option(metavar="FILE|SMILES", help="Molecules to begin with; default: that of --similar-to.")
     ] = None,
-    target: Annotated[int | None, typer.Option(help="Column of the output; not needed where there is one.")] = None,
+    target: Annotated[int | None, typer.Option(min=0, help="Column of the output; not needed if one.")] = None,
     direction: Annotated[Literal["up", "down"], typer.Option(help="Look for high or for low predictions.")] = "up",
     similar_to: Annotated[
         str | None, typer.Option(metavar="SMILES", help="Only molecules like this one; see --similarity.")
@@ -166,6 +167,12 @@ def _check_asked(
             raise DataError(f"--similarity {similarity:g} to what? Give --similar-to SMILES, or --counterfactual")
     elif start is not None or similar_to is not None:
         raise DataError("--counterfactual starts from its own molecule; leave out --start and --similar-to")
+    for name, given in (("start", start), ("similar-to", similar_to), ("counterfactual", counterfactual)):
+        if given is not None and not given.strip():
+            raise DataError(f"--{name} is empty; give a molecule, such as CCO")
+    for name, value in (("threshold", threshold), ("change", change)):
+        if value is not None and not isfinite(value):
+            raise DataError(f"--{name} {value}: expected a number")
 
 
 def _prepare(embed: bool, hydrogens: bool | None) -> "Prepare | None":
@@ -221,7 +228,7 @@ def _write_designs(found: "list[Design]", prior: "Prior | None", out: Path, abou
         design.to_csv(out / f"{name}.csv")
         design.to_sdf(out / f"{name}.sdf")
     searches = {"simple": found[0].as_json()} if prior is not None else {}
-    _write_json(out / "designs.json", {**about, **searches, "designs": main.as_json()})
+    write_json(out / "designs.json", {**about, **searches, "designs": main.as_json()})
     if not any(design.molecules for design in found):
         reasons = ", ".join(f"{n} {why}" for why, n in list(main.dropped.items())[:5])
         say([f"no molecule keeps all rules, among {main.asked} that the model was asked of; dropped: {reasons}"])
@@ -236,6 +243,8 @@ def _write_designs(found: "list[Design]", prior: "Prior | None", out: Path, abou
         end = "nothing" if best is None else f"{best:.4g}{unit}"
         lines.append(f"{design.title}: from {begin} to {end}, {design.asked} molecules asked")
     say([*lines, f"{len(main)} molecules in {out}: open designs.png"])
+    if not main.molecules:
+        raise typer.Exit(1)
 
 
 def _counterfactuals(
@@ -258,7 +267,7 @@ def _write_counterfactuals(found: "Counterfactuals", out: Path, about: dict[str,
     out.mkdir(parents=True, exist_ok=True)
     found.to_csv(out / "counterfactuals.csv")
     found.to_sdf(out / "counterfactuals.sdf")
-    _write_json(out / "designs.json", {**about, "counterfactual": found.as_json()})
+    write_json(out / "designs.json", {**about, "counterfactual": found.as_json()})
     unit = f" {found.unit}" if found.unit else ""
     if not found.found:
         say([f"{found.smiles}, {found.prediction:.4g}{unit}: none of {found.asked} molecules goes {found.question}"])
@@ -267,14 +276,3 @@ def _write_counterfactuals(found: "Counterfactuals", out: Path, about: dict[str,
     lines = [f"{found.smiles}: {found.prediction:.4g}{unit}; {found.different} of {found.asked} go {found.question}"]
     lines += [f"{one.change.text}: {one.smiles}, {one.prediction:.4g}, {one.similarity:.2f}" for one in found.found]
     say([*lines, f"{len(found)} counterfactuals in {out}: open counterfactuals.png"])
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    from sciexplain._files import written
-
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-
-    def write(file: Path) -> None:
-        file.write_text(text + "\n", encoding="utf-8")
-
-    written(path, write)

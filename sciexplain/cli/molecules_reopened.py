@@ -43,7 +43,7 @@ class MoleculesReopened(Reopened):
     def explain(self, ids: Sequence[str]) -> molecules.MoleculeExplanations:
         return self.question.answer(self.samples(ids))
 
-    def case(self, name: str) -> Case:
+    def case(self, name: str, labels: Sequence[str] | None = None) -> Case:
         return molecule_case(self.explain([name])[0])
 
     def prototypes(self, ids: Sequence[str], target: int | None, k: int, *, layer: str | None = None) -> Prototypes:

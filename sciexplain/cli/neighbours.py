@@ -32,6 +32,8 @@ def neighbours(opened: Reopened, sample: str, count: int, *, seed: int = 0) -> l
     rows = {row["id"]: row for row in opened.table.to_pylist()}
     target = rows[sample]["target"]
     alike = [name for name, row in rows.items() if name != sample and _is_member(row, target)]
+    if opened.kind == "images":  # a batch is of one size
+        alike = [name for name in alike if rows[name]["shape"] == rows[sample]["shape"]]
     if not count or not alike:
         return []
     if len(alike) > _LOOKED_AT:

@@ -1,17 +1,24 @@
 """Values of command-line options that are more than one number or word."""
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from sciexplain.errors import DataError
+
 
 def numbers(text: str) -> tuple[float, ...]:
     """``"0.5"`` or ``"0.485,0.456,0.406"``."""
     try:
-        return tuple(float(part) for part in text.split(","))
+        found = tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise typer.BadParameter(f"{text!r} should be numbers, such as 0.5 or 0.485,0.456,0.406") from None
+        found = (math.nan,)
+    if not all(map(math.isfinite, found)):
+        raise typer.BadParameter(f"{text!r} should be numbers, such as 0.5 or 0.485,0.456,0.406")
+    return found
 
 
 def size(text: str) -> int | tuple[int, int]:
@@ -42,6 +49,20 @@ def device(text: str) -> str:
         reason = str(error).partition("\n")[0]
         raise typer.BadParameter(f"{text!r} cannot be used here: {reason}") from None
     return text
+
+
+def refuse(context: typer.Context, names: Iterable[str], why: str) -> None:
+    """That none of these options was given.
+
+    Raises
+    ------
+    DataError
+        One was.
+    """
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise DataError(f"--{name.replace('_', '-')} {why}")
 
 
 def plain(value: Any) -> Any:

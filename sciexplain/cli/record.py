@@ -7,7 +7,7 @@ import typer
 
 from sciexplain.cli import options
 from sciexplain.cli.console import say
-from sciexplain.errors import DataError
+from sciexplain.errors import DataError, ModelError, SciExplainError
 
 _Model = Annotated[str | None, typer.Option(help="Where the model is now, if it was moved.")]
 _Weights = Annotated[Path | None, typer.Option(help="Where its weights are now, if they were moved.")]
@@ -27,14 +27,15 @@ def record(
     sign: Annotated[str | None, typer.Option(metavar="NAME", help="Who signs the record off.")] = None,
     role: Annotated[str, typer.Option(help="Of who signs.")] = "",
     statement: Annotated[str, typer.Option(help="What is signed.")] = "",
-    labels: Annotated[str | None, typer.Option(metavar="A,B,…", help="Names of the classes.")] = None,
+    labels: Annotated[str | None, typer.Option(metavar="A,B,…", help="Of the classes; default: the model's.")] = None,
     prototypes: Annotated[int, typer.Option(min=0, help="Nearest examples of the run to name.")] = 3,
     model: _Model = None,
     weights: _Weights = None,
     data: _Data = None,
     device: _Device = "cpu",
-    seed: Annotated[int, typer.Option(help="Of the random orders that faithfulness is held against.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random orders that faithfulness is held against.")] = 0,
     unsafe_pickle: _Unsafe = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace records of these names.")] = False,
 ) -> None:
     """Write down one decision of a run: what was decided and why, by what, how faithfully, and with which caveats.
 
@@ -42,14 +43,19 @@ def record(
     """
     from sciexplain.cli.neighbours import neighbours
     from sciexplain.cli.reopen import reopen
+    from sciexplain.records import check_files
     from sciexplain.records import record as recorded
 
+    check_files(out, overwrite=overwrite)
+    if sign is None and (role or statement):
+        raise DataError("--role and --statement are of who signs; give --sign too, or leave them out")
     opened = reopen(run, model=model, weights=weights, data=data, unsafe_pickle=unsafe_pickle, device=device)
     opened.check([sample])
     asked = {"id": sample, "run": dict(opened.run.info)}
+    names = getattr(opened.model, "labels", None) if labels is None else [n.strip() for n in labels.split(",")]
     made = recorded(
-        opened.case(sample),
-        labels=None if labels is None else labels.split(","),
+        opened.case(sample, names),
+        labels=names,
         prototypes=neighbours(opened, sample, prototypes),
         asked=asked,
         expected=opened.relevance([sample])[0],
@@ -83,21 +89,26 @@ def verify(
 
     loaded = load(record)
     asked: Any = loaded.document["asked"]
-    if asked is None:
+    if not isinstance(asked, dict) or not {"id", "run"} <= asked.keys():
         raise DataError(
             f"{record} does not say where its model and data are, as it was not made from a run; verify it in Python: "
             "sciexplain.records.load(…).verify(model, inputs)"
         )
-    opened = asked_again(
-        Run(record, asked["run"]),
-        model=model,
-        weights=weights,
-        data=data,
-        unsafe_pickle=unsafe_pickle,
-        device=device,
-        same_weights=False,
-    )
-    found = verified(loaded, opened.case(asked["id"]))
+    try:
+        opened = asked_again(
+            Run(record, asked["run"]),
+            model=model,
+            weights=weights,
+            data=data,
+            unsafe_pickle=unsafe_pickle,
+            device=device,
+            unchanged=False,
+        )
+        found = verified(loaded, opened.case(asked["id"]))
+    except (SciExplainError, OSError):
+        raise
+    except Exception as error:  # another model may raise anything about this sample, and a record may be damaged
+        raise ModelError(f"{record} cannot be asked again: {type(error).__name__}: {error}") from error
     say(found.lines())
     if not found.identical:
         raise typer.Exit(1)

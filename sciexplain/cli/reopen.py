@@ -54,7 +54,7 @@ def asked_again(
     data: Path | None = None,
     unsafe_pickle: bool = False,
     device: str = "cpu",
-    same_weights: bool = True,
+    unchanged: bool = True,
 ) -> Reopened:
     """See :func:`reopen`, of which this is the part without a folder of rows.
 
@@ -62,13 +62,13 @@ def asked_again(
     ----------
     run
         Of which ``info`` alone is read.
-    same_weights
-        Refuse a model that is not what it was.
+    unchanged
+        Refuse a model and data that are not what they were.
     """
     asked: Mapping[str, Any] = run.info["model"]
     weights = weights or (None if model is not None or asked["weights"] is None else Path(asked["weights"]))
-    opened = _opened(run, model or asked["reference"], weights, _data(run, data), unsafe_pickle)
-    if same_weights and state_sha256(opened.model) != asked["state_sha256"]:
+    opened = _opened(run, model or asked["reference"], weights, _data(run, data, unchanged), unsafe_pickle)
+    if unchanged and state_sha256(opened.model) != asked["state_sha256"]:
         raise ModelError(
             f"the weights of {model or asked['reference']} are not those that {run.path} was made with; give the model "
             "of then with --model and --weights, or explain anew"
@@ -101,18 +101,24 @@ def _opened(run: Run, model: str, weights: Path | None, data: Path, unsafe_pickl
     )
 
 
-def _data(run: Run, given: Path | None) -> Path:
-    """The data, whose files are as they were."""
+def _data(run: Run, given: Path | None, unchanged: bool) -> Path:
+    """The data, whose files are as they were if they have to be."""
     asked = run.info["data"]
     before = [Path(file["path"]) for file in asked["files"]]
     was = Path(asked["path"])
     path = given or was
     if not path.exists():
+        if given is not None:
+            raise DataError(f"--data {given}: found no such file or folder")
         raise DataError(f"{run.path} was made of {path}, which is not there; say with --data where it is now")
+    if not unchanged:
+        return path
     # other files, such as a genome, stay where they were
     files = [path / file.relative_to(was) if file.is_relative_to(was) else file for file in before]
     now = describe_files(path, files)["files"]
     for file, then, here in zip(files, asked["files"], now, strict=True):
+        if here["sha256"] is None:
+            raise DataError(f"{file}, of which {run.path} was made, is not there; give the data of then with --data")
         if here["sha256"] != then["sha256"]:
             raise DataError(f"{file} is not what it was when {run.path} was made; give the data of then with --data")
     return path

@@ -110,8 +110,8 @@ class Reopened(ABC):
         """The explanation of these samples as the run was asked for it, in the domain's form."""
 
     @abstractmethod
-    def case(self, name: str) -> Case:
-        """The decision about one sample, at hand to be asked again."""
+    def case(self, name: str, labels: Sequence[str] | None = None) -> Case:
+        """The decision about one sample, at hand to be asked again; its picture names classes by their labels."""
 
     @abstractmethod
     def prototypes(self, ids: Sequence[str], target: int | None, k: int, *, layer: str | None = None) -> Prototypes:
@@ -127,9 +127,9 @@ class Reopened(ABC):
         """
         known = set(self.ids)
         if missing := [name for name in ids if name not in known]:
-            raise DataError(
-                f"{self.run.path} has no row {missing[0]!r}; its {len(known)} rows are {', '.join(self.ids[:3])}, …"
-            )
+            some = ", ".join(self.ids[:3]) + (", …" if len(known) > 3 else "")
+            there = f"its {len(known)} rows are {some}" if known else "it has none"
+            raise DataError(f"{self.run.path} has no row {missing[0]!r}; {there}")
 
     def picked(self, ids: Sequence[str], samples: Iterator[S]) -> list[S]:
         """Those samples, in that order, read no further than the last of them.

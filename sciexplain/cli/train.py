@@ -42,7 +42,7 @@ def molecules(
     readout: Annotated[Literal["sum", "mean"], typer.Option(help="Over the atoms of a molecule.")] = "sum",
     lr: Annotated[float, typer.Option(help="Learning rate.")] = 1e-3,
     batch_size: Annotated[int, typer.Option(min=1, help="Molecules at a time.")] = 64,
-    seed: Annotated[int, typer.Option(help="Of weights, order and division.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, order and division.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model in FOLDER.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
@@ -127,7 +127,7 @@ def genomics(
     ] = None,
     lr: Annotated[float, typer.Option(help="Learning rate.")] = 2e-3,
     batch_size: Annotated[int, typer.Option(min=1, help="Sequences at a time.")] = 64,
-    seed: Annotated[int, typer.Option(help="Of weights, order, division and shuffles.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, order, division and shuffles.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model in FOLDER.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:

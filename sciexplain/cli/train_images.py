@@ -18,7 +18,7 @@ def images(
     width: Annotated[int, typer.Option(min=1, help="Filters of the first convolution.")] = 16,
     lr: Annotated[float, typer.Option(help="Learning rate.")] = 2e-3,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 64,
-    seed: Annotated[int, typer.Option(help="Of weights, order and division.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, order and division.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model in FOLDER.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:

@@ -24,7 +24,7 @@ def images(
     width: Annotated[int, typer.Option(min=1, help="Hidden units.")] = 400,
     lr: Annotated[float, typer.Option(help="Learning rate.")] = 1e-3,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 64,
-    seed: Annotated[int, typer.Option(help="Of weights, order, noise and division.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, order, noise and division.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the prior in FOLDER.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:

@@ -40,7 +40,7 @@ def genomics(
     ] = 5,
     lr: Annotated[float, typer.Option(help="Learning rate.")] = 2e-2,
     batch_size: Annotated[int, typer.Option(min=1, help="Sequences at a time.")] = 64,
-    seed: Annotated[int, typer.Option(help="Of draws, order and division.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of draws, order and division.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the prior in FOLDER.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:

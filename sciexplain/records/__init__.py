@@ -11,7 +11,7 @@ True
 from .answer import Answer, Case
 from .caveats import caveats
 from .make import record
-from .record import Record, load
+from .record import Record, check_files, load
 from .verify import Check, Verification, verify
 
-__all__ = ["Answer", "Case", "Check", "Record", "Verification", "caveats", "load", "record", "verify"]
+__all__ = ["Answer", "Case", "Check", "Record", "Verification", "caveats", "check_files", "load", "record", "verify"]

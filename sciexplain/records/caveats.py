@@ -63,12 +63,12 @@ def caveats(answer: Answer, decision: Mapping[str, Any], faithfulness: Mapping[s
         found.append(f"The model is not sure: it gives its prediction a probability of {probability:.2f}.")
     if len(alternatives) > 1 and alternatives[0]["logit"] - alternatives[1]["logit"] < _CLOSE:
         found.append(
-            f"{alternatives[1]['label']} comes so close to {alternatives[0]['label']} that a small change of the input "
-            "may turn the decision."
+            f"Class {alternatives[1]['label']} comes so close to class {alternatives[0]['label']} that a small change "
+            "of the input may turn the decision."
         )
     if decision["target"] is not None and alternatives and decision["target"] != alternatives[0]["class"]:
         found.append(
-            f"What is explained is {decision['label']}, which is not what the model predicts: that is "
+            f"What is explained is class {decision['label']}, which is not what the model predicts: that is class "
             f"{alternatives[0]['label']}."
         )
     return [*found, *ALWAYS]

@@ -57,16 +57,16 @@ def record(
     Raises
     ------
     InputError
-        Asked again, the model gives another relevance than ``expected``.
+        Asked again, the model gives another relevance than ``expected``; or labels are not as many as classes.
     """
     with evaluation_mode(case.model):
         answer = case.ask()
         _same(answer.parts, expected)
+        decision = _decision(answer, labels)
         measured = None
         if measure and case.removal is not None:
             measured = faithfulness(case.removal(answer), seed=seed)
         picture = None if case.picture is None else case.picture(answer)
-    decision = _decision(answer, labels)
     document = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -103,9 +103,11 @@ def _same(found: Tensor, expected: Tensor | None) -> None:
 def _decision(answer: Answer, labels: Sequence[str] | None) -> dict[str, Any]:
     """The prediction, what comes next to it, and what was explained."""
     logits = answer.logits.detach().double().cpu().flatten()
+    if labels is not None and len(logits) > 1 and len(labels) != len(logits):
+        raise InputError(f"{len(labels)} labels ({', '.join(labels)[:80]}) for {len(logits)} classes; expected as many")
 
     def named(number: int) -> str:
-        return str(labels[number]) if labels is not None and number < len(labels) else str(number)
+        return str(number) if labels is None else str(labels[number])
 
     alternatives: list[dict[str, Any]] = []
     if len(logits) > 1:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 FORMAT = "sciexplain-record"
 FORMAT_VERSION = 1
+_KINDS = (".json", ".html", ".pdf")
+_NEEDED = ("input", "model", "versions", "question", "decision", "relevance", "caveats", "digest")
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,28 @@ class Record:
         raise DataError(f"{path}: a record is written as .json, .html or .pdf")
 
 
+def check_files(paths: Iterable[PathName], *, overwrite: bool) -> None:
+    """That records can be written there: told before the first of them is, and before the work.
+
+    Raises
+    ------
+    DataError
+        Another ending than :meth:`Record.save` knows, a folder that does not exist or may not be written in, or, unless
+        ``overwrite``, a file that is there.
+    """
+    for path in map(Path, paths):
+        if path.suffix.lower() not in _KINDS:
+            raise DataError(f"{path}: a record is written as .json, .html or .pdf")
+        if not path.parent.is_dir():
+            raise DataError(f"{path}: there is no folder {path.parent}; make it first")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise DataError(f"{path}: nothing may be written in {path.parent}")
+        if path.is_dir() or (path.exists() and not overwrite):
+            raise DataError(
+                f"{path} is there already; give another name" + (" or --overwrite" if path.is_file() else "")
+            )
+
+
 def _write(file: Path, data: bytes) -> None:
     file.write_bytes(data)
 
@@ -150,10 +175,13 @@ def load(path: PathName) -> Record:
         raise DataError(f"{path} is no record: {error}; expected the .json that a record was saved as") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise DataError(f"{path} is no record: expected the .json that a record was saved as")
-    if document["format_version"] > FORMAT_VERSION:
+    of_version = document.get("format_version")
+    if isinstance(of_version, int) and of_version > FORMAT_VERSION:
         raise DataError(
-            f"{path} has record format {document['format_version']}; this version of sciexplain reads up to "
-            f"{FORMAT_VERSION}: install a newer one"
+            f"{path} has record format {of_version}; this version of sciexplain reads up to {FORMAT_VERSION}: install "
+            "a newer one"
         )
+    if missing := [name for name in _NEEDED if name not in document]:
+        raise DataError(f"{path} is no whole record: it has no {missing[0]!r}")
     signed_off = tuple(document.pop("signed_off", ()))
     return Record(document, signed_off)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,8 @@ _MARGIN = 0.5
 _FONT = 6.6
 _LINE = 0.118
 _QUIET = "#5b5b62"
-_NAMES = 27
-_VALUES = 34
+_NAMES, _SPACE = 0.4, 0.06
+"""Share of a column that names take, and inches between them and the values."""
 
 
 def write_pdf(record: Record, path: Path) -> None:
@@ -81,13 +82,14 @@ class _Sheet:
         self._text(left, y, section.title, size=8, weight="bold")
         y -= 0.16
         for name, value in section.lines:
-            names = _wrapped(name, int(_NAMES / self.scale))
-            values = _wrapped(value, int(_VALUES / self.scale))
+            size = _FONT * self.scale
+            names = _wrapped(name, _NAMES * width - _SPACE, size)
+            values = _wrapped(value, (1 - _NAMES) * width, size)
             for i in range(max(len(names), len(values))):
                 if i < len(names):
-                    self._text(left, y, names[i], size=_FONT * self.scale, color=_QUIET)
+                    self._text(left, y, names[i], size=size, color=_QUIET)
                 if i < len(values):
-                    self._text(left + 0.4 * width, y, values[i], size=_FONT * self.scale)
+                    self._text(left + _NAMES * width, y, values[i], size=size)
                 y -= _LINE * self.scale
         return y - 0.12
 
@@ -95,8 +97,40 @@ class _Sheet:
         self.figure.text(x / _WIDTH, y / _HEIGHT, text.replace("$", r"\$"), fontsize=size, va="top", **style)
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    return [part for line in text.splitlines() for part in textwrap.wrap(line, width) or [""]] or [""]
+def _wrapped(text: str, width: float, size: float) -> list[str]:
+    """Lines of at most so many inches; a word that is longer is broken."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        here = ""
+        for word in line.split():
+            if here and _inches(f"{here} {word}", size) <= width:
+                here = f"{here} {word}"
+                continue
+            if here:
+                lines.append(here)
+            here = ""
+            for letter in word:
+                if here and _inches(here + letter, size) > width:
+                    lines.append(here)
+                    here = ""
+                here += letter
+        lines.append(here)
+    return lines or [""]
+
+
+def _inches(text: str, size: float) -> float:
+    """How wide a text is in the font of the sheet."""
+    return size / 72 * sum(map(_em, text))
+
+
+@cache
+def _em(letter: str) -> float:
+    """The width of a letter, in sizes of the font."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    font = get_font(findfont(FontProperties()))
+    font.set_size(100, 72)
+    return float(font.load_char(ord(letter)).linearHoriAdvance) / 65536 / 100
 
 
 def _signatures(record: Record) -> Section:

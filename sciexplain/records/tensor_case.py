@@ -9,12 +9,14 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..inputs import Inputs
+from ..samples import Batch
 from .answer import Answer, Case
 from .composite_json import from_json, to_json
 
 if TYPE_CHECKING:
     from ..explanation import Explanation
     from ..origin import Origin
+    from ..prototypes import Prototypes
     from .record import Record
 
 _WITH_LEDGER = ("lrp", "deeplift", "deepshap")
@@ -38,23 +40,9 @@ def case_of(
     InputError
         The explanation does not know what it was asked of, or has no such sample.
     """
-    origin, n = explanation.origin, len(explanation.score)
-    if origin is None:
-        raise InputError(
-            "This explanation does not know its model and inputs any more (it was read from a file, or copied); "
-            "explain again, then make the record."
-        )
-    if not -n <= index < n:
-        raise InputError(f"index={index}: the explanation has {n} samples.")
-    index %= n
-    given = Inputs.of(origin.inputs)
-    if n > 1 and given.batch_size != n:
-        raise InputError(
-            f"{given.batch_size} rows of input gave {n} scores, so rows are no samples of their own; explain the "
-            "sample alone, then make its record."
-        )
+    origin, alone, index = _alone(explanation, index)
+    given, n = Inputs.of(origin.inputs), len(explanation.score)
     rows = slice(index, index + 1)
-    alone = given.rows(rows) if n > 1 else given
     options = {
         key: given.option_rows(value, rows, extra=key == "references") if n > 1 else value
         for key, value in origin.options.items()
@@ -66,6 +54,41 @@ def case_of(
         if isinstance(target, Tensor) and target.ndim and len(target) == n:
             target = target[rows]
     return _case(origin, alone, target, options, name, described or {}, kind, picture)
+
+
+def nearest(prototypes: Prototypes, explanation: Explanation, index: int) -> list[dict[str, Any]]:
+    """The prototypes as a record has them, the nearest to one sample of an explanation first."""
+    _, alone, _ = _alone(explanation, index)
+    own = prototypes.view.of(Batch(alone, None)).features
+    far = (prototypes.features - own).norm(dim=1)
+    return [
+        {
+            "name": f"sample {prototypes.indices[i]}",
+            "label": f"score {float(prototypes.scores[i]):.4g}",
+            "distance": float(far[i]),
+        }
+        for i in far.argsort(stable=True).tolist()
+    ]
+
+
+def _alone(explanation: Explanation, index: int) -> tuple[Origin, Inputs, int]:
+    """What was asked, the inputs of one sample, and its index from 0."""
+    origin, n = explanation.origin, len(explanation.score)
+    if origin is None:
+        raise InputError(
+            "This explanation does not know its model and inputs any more (it was read from a file, or copied); "
+            "explain again, then make the record."
+        )
+    if isinstance(index, bool) or not isinstance(index, int) or not -n <= index < n:
+        raise InputError(f"index={index!r}: expected the number of one of the explanation's {n} samples.")
+    index %= n
+    given = Inputs.of(origin.inputs)
+    if n > 1 and given.batch_size != n:
+        raise InputError(
+            f"{given.batch_size} rows of input gave {n} scores, so rows are no samples of their own; explain the "
+            "sample alone, then make its record."
+        )
+    return origin, given.rows(slice(index, index + 1)) if n > 1 else given, index
 
 
 def case_again(
@@ -110,6 +133,11 @@ def case_again(
         if isinstance(target, str):
             raise InputError(f"The target was {target}: give target=.")
     given = Inputs.of(inputs)
+    first = next(iter(record.document["relevance"].values()))["shape"]
+    if given.structure == "tensor" and list(inputs.shape[1:]) == first and len(inputs) > 1:
+        raise InputError(
+            f"inputs has shape {tuple(inputs.shape)}, {len(inputs)} samples; the record is of one: give x[i : i + 1]."
+        )
     described = record.document["input"]["described"]
     name = record.document["input"]["name"]
     return _case(Origin(model, inputs, target, question["method"], chosen), given, target, chosen, name, described)

@@ -207,3 +207,9 @@ def test_labels_of_one_kind_say_nothing_and_take_no_alarm():
     without, given = (spray(maps, target=same, labels=labels, embedding=None) for labels in (None, same))
     assert without.alarm and given.alarm and "one label" not in given[0].parts
     assert given[0].where == without[0].where == "rows 0–3, columns 2–3"
+
+
+@pytest.mark.parametrize("option", [{"alpha": float("nan")}, {"alpha": 2}, {"alpha": 0}, {"material": -0.1}])
+def test_what_is_no_probability_or_share(option):
+    with pytest.raises(InputError, match="between 0 and 1"):
+        spray(np.ones((9, 4, 4)), embedding=None, **option)

@@ -191,3 +191,10 @@ def test_maps_are_pooled_without_loss():
     maps = torch.rand(3, 130, 70, generator=torch.Generator().manual_seed(0)).numpy()
     pooled = PictureSubject._pooled(maps)
     assert pooled.shape == (3, 64, 34) and np.allclose(pooled.sum((1, 2)), maps.sum((1, 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("made", ["images"], indirect=True)
+def test_a_file_in_the_way_is_told_first(made, sciexplain, folder):
+    (folder / "file").write_text("")
+    result = sciexplain("audit", "run", "--out", "file")
+    assert result.exit_code == 2 and "file is a file" in result.stderr

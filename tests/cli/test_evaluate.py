@@ -233,7 +233,11 @@ WRONG = [
     (("--baseline", "saliency"), "'saliency'"),
     (("--baseline", "lrp epsilon"), "leave it out"),
     (("--masks", "network_of_cli_tests.py"), "network_of_cli_tests.py"),
-    (("--data", "network_of_cli_tests.py"), "is not what it was"),
+    (("--data", "network_of_cli_tests.py"), "is not there"),
+    (("--parts", "8"), "every sample is one part"),
+    (("--steps", "1"), "greater than or equal to 2"),
+    (("--samples", "1", "--filler", "resample"), "there is one only"),
+    (("--out", "network_of_cli_tests.py"), "is a file"),
 ]
 
 

@@ -105,6 +105,17 @@ def test_a_users_model_and_its_channels(folder, sciexplain):
     [
         (["--model", "model", "--target", "77"], "target 77 is out of range: the model has 10 outputs"),
         (["--model", "model", "--target", "three"], "expected a class from 0 up"),
+        (["--model", "model", "--target", ""], "expected a class from 0 up"),
+        (["--model", "model", "--target", "3", "--shape", "1,5,5"], "does not take an input of shape 1,5,5"),
+        (["--model", "network_of_cli_tests:fixed_size", "--shape", "3,9,9"], "does not take an input of shape 3,9,9"),
+        (["--model", "model", "--mean", "0,1,2"], "--mean and --std name 3 channels; the model takes 1"),
+        (["--model", "model", "--distance", "l2"], "--distance is of --counterfactual"),
+        (["--model", "model", "--counterfactual", "a.png", "--jitter", "1"], "--jitter is of maximisation"),
+        (["--model", "model", "--counterfactual", "a.png", "--target", "1,2"], "expected the class that"),
+        (["--model", "model", "--counterfactual", "a.png"], "a.png: found no file"),
+        (["--model", "model", "--counterfactual", " "], "names no picture"),
+        (["--model", "model", "--counterfactual", "pictures/a.png", "--mean", "1,2"], "model takes (1, 8, 8)"),
+        (["--model", "model", "--out", "network_of_cli_tests.py/x"], "network_of_cli_tests.py is a file"),
         (["--model", "model", "--layer", "0"], "--layer and --channel together"),
         (["--model", "model", "--layer", "0", "--channel", "1", "--target", "1"], "either --target 1 or --layer 0"),
         (["--model", "model", "--layer", "zz", "--channel", "1"], "layer 'zz': no module of that name"),
@@ -122,6 +133,20 @@ def test_mistakes_are_one_line(trained, sciexplain, arguments, words):
     assert result.exit_code == 2
     assert words in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "images", "--data", "digits", "--seed", "-1"),
+        ("train", "prior", "images", "--data", "digits", "--seed", "-1"),
+        ("maximize", "images", "--model", "model", "--mean", "nan"),
+        ("maximize", "images", "--model", "model", "--layer", "0", "--channel", "-1"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_usage(trained, sciexplain, arguments):
+    result = sciexplain(*arguments, "--out", "found", "--quiet")
+    assert result.exit_code == 2 and "Invalid value for" in result.stderr and not (trained / "found").exists()
 
 
 def test_training_on_what_is_no_picture(folder, sciexplain):

@@ -109,6 +109,13 @@ def test_finding_nothing_is_said(run, tmp_path):
     assert result.exit_code == 1 and "no molecule keeps all rules" in result.output
 
 
+def test_nothing_near_the_data_is_said(run, tmp_path):
+    """Without the prior ethanol and others are found; nothing of one oxygen is as usual as the alkanes."""
+    (tmp_path / "alkanes.smi").write_text("\n".join("C" * n for n in range(2, 60)))
+    result = run("--start", "CCO", "--prior", "alkanes.smi", "--forbid", "[CH3][CH3,CH2]", "--out", "out", *QUICK)
+    assert result.exit_code == 1 and "0 molecules in out" in result.output, result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -118,6 +125,9 @@ def test_finding_nothing_is_said(run, tmp_path):
         (("--start", "CCO", "--similarity", "0.5"), "Give --similar-to"),
         (("--start", "C1CC"), "unclosed ring"),
         (("--start", "CCO", "--elements", "C,Qq"), "elements has 'Qq'"),
+        (("--start", ""), "--start is empty"),
+        (("--counterfactual", " "), "--counterfactual is empty"),
+        (("--counterfactual", "CCO", "--threshold", "nan"), "--threshold nan: expected a number"),
         (("--counterfactual", "CCO"), "say what would be another decision"),
         (("--start", "CCO", "--prior", "nowhere.csv"), "nowhere.csv"),
     ],

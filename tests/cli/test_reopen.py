@@ -62,7 +62,7 @@ def test_what_changed_since_is_told(made, folder):
         reopen("run")
     assert len(reopen("run", data=Path("elsewhere")).samples(["a.png"])) == 1
     os.unlink("elsewhere/a.png")
-    with pytest.raises(DataError, match=r"elsewhere/a\.png is not what it was"):
+    with pytest.raises(DataError, match=r"elsewhere/a\.png, of which run was made, is not there"):
         reopen("run", data=Path("elsewhere"))
 
 

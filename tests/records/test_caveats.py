@@ -36,8 +36,8 @@ def test_a_sure_and_faithful_decision_has_only_what_always_holds():
         ((answer(absorbed={"bias": 2.0}), decision(), GOOD), "Biases inside the model carry 2 of the score 4"),
         ((answer(relevance=(10.0, -9.0)), decision(), GOOD), "largely cancels"),
         ((answer(), decision(probability=0.6), GOOD), "not sure"),
-        ((answer(), decision(logits=(4.0, 3.9)), GOOD), "k1 comes so close to k0"),
-        ((answer(), decision(target=1), GOOD), "is k1, which is not what the model predicts: that is k0"),
+        ((answer(), decision(logits=(4.0, 3.9)), GOOD), "Class k1 comes so close to class k0"),
+        ((answer(), decision(target=1), GOOD), "is class k1, which is not what the model predicts: that is class k0"),
     ],
 )
 def test_each_caveat_alone(case, words):

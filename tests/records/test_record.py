@@ -11,7 +11,8 @@ from torch import nn
 
 import sciexplain as sx
 from sciexplain.errors import DataError, InputError
-from sciexplain.records import load
+from sciexplain.records import check_files, load
+from sciexplain.records.sheet import _wrapped
 
 
 @pytest.fixture
@@ -160,6 +161,31 @@ def test_signing_off(network, images, tmp_path):
         forged.sign("Ada")
 
 
+def test_labels_are_as_many_as_classes(network, images):
+    with pytest.raises(InputError, match="2 labels"):
+        sx.explain(network, images).record(0, labels=["a", "b"])
+
+
+def test_files_are_looked_at_before_they_are_written(tmp_path):
+    (tmp_path / "old.json").write_text("")
+    check_files([tmp_path / "new.json", tmp_path / "new.HTML"], overwrite=False)
+    check_files([tmp_path / "old.json"], overwrite=True)
+    for name, words in (("old.json", "there already"), ("x/new.pdf", "no folder"), ("new.txt", r"\.json, \.html")):
+        with pytest.raises(DataError, match=words):
+            check_files([tmp_path / "new.json", tmp_path / name], overwrite=False)
+
+
+@pytest.mark.parametrize("text", ["chr12:54773569-54773669", "one two three four five six", "W" * 30, "a\n\nb", ""])
+def test_lines_of_the_sheet_fit_their_column(text):
+    """Measured by matplotlib, which draws them."""
+    from matplotlib.textpath import TextPath
+
+    lines = _wrapped(text, 1.3, 7.5)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    for line in filter(None, lines):
+        assert TextPath((0, 0), line, size=7.5).get_extents().width / 72 <= 1.3
+
+
 def test_pages_say_it_and_escape_it(network, images, tmp_path):
     record = sx.explain(network, images).record(0, name="<script>alert(1)</script>", labels=["a", "$b$", "c"])
     html = record.sign("A & B").save(tmp_path / "r.html").read_text()
@@ -177,6 +203,7 @@ def test_pages_say_it_and_escape_it(network, images, tmp_path):
         ("{", "is no record"),
         ("[]", "is no record"),
         ('{"format": "sciexplain-record", "format_version": 9}', "format 9"),
+        ('{"format": "sciexplain-record", "format_version": 1}', "no whole record: it has no 'input'"),
     ],
 )
 def test_what_is_no_record(content, message, tmp_path):
@@ -185,3 +212,23 @@ def test_what_is_no_record(content, message, tmp_path):
         load(tmp_path / "r.json")
     with pytest.raises(DataError, match="cannot be read"):
         load(tmp_path / "none.json")
+
+
+def test_the_nearest_prototypes_are_named(network, images):
+    prototypes = sx.prototypes(network, torch.cat([images, images + 0.1]), 0, k=3, members="all")
+    record = sx.explain(network, images).record(1, prototypes=prototypes)
+    named = record.document["prototypes"]
+    view = prototypes.view
+    own = sx.prototypes(network, images[1:2], 0, k=1, members="all", layer=view.layer).features
+    far = (prototypes.features - own).norm(dim=1).sort()
+    assert [p["distance"] for p in named] == pytest.approx(far.values.tolist())
+    assert [p["name"] for p in named] == [f"sample {prototypes.indices[i]}" for i in far.indices.tolist()]
+
+
+def test_a_record_is_of_one_sample(network, images):
+    e = sx.explain(network, images)
+    for index in (4, 1.5, True):
+        with pytest.raises(InputError, match="expected the number of one of the explanation's 4 samples"):
+            e.record(index)
+    with pytest.raises(InputError, match=r"4 samples; the record is of one: give x\[i : i \+ 1\]"):
+        e.record(0).verify(network, images)

@@ -46,7 +46,11 @@ def test_with_a_prior_of_pictures():
     decoder = nn.Sequential(nn.Linear(6, 3 * 36), nn.Sigmoid(), nn.Unflatten(1, (3, 6, 6)))
     found = counterfactual(network(), pictures(), prior=Decoder(decoder, 6), preprocess=PREPROCESS, steps=40)
     assert torch.allclose(found.after, decoder(found.found.codes).detach(), atol=1e-4)
-    assert found.reconstruction.shape == found.before.shape
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (PREPROCESS.mean, PREPROCESS.std))
+    classes = network()((found.reconstruction - mean) / std).argmax(1)
+    assert torch.equal(found.reconstructed, classes)
+    words = [text.get_text() for text in found.figure(indices=[1]).texts]
+    assert words.count(found.reconstructed_label(1)) >= 1 and "by the prior" in words
 
 
 def test_figure():

@@ -140,6 +140,11 @@ def test_written_and_read(tmp_path):
     content = json.loads(found.to_json(tmp_path / "c.json").read_text())["counterfactuals"]
     assert [c["sequence"] for c in content] == [one.sequence for one in found]
     assert [c["proven"] for c in content] == [one.proven for one in found] and len(found[:1]) == 1
+    (one, other), about = found, found.to_json(tmp_path / "d.json", {"model": "m"})
+    assert json.loads(about.read_text())["model"] == "m"
+    assert found.to_fasta(tmp_path / "c.fa").read_text() == "".join(
+        f">{c.name} edits={len(c.edits)} {','.join(map(str, c.edits))}\n{c.sequence}\n" for c in (one, other) if c.found
+    )
 
 
 def test_the_model_is_left_alone():
@@ -157,6 +162,7 @@ def test_the_model_is_left_alone():
         ("predicted", {}, TargetError, "is predicted as class . already"),
         (None, {"threshold": 0.5}, TargetError, "say which is meant"),
         (None, {"edits": 0}, InputError, "edits=0"),
+        (0, {"threshold": float("nan")}, InputError, "threshold=nan"),
         (None, {"positions": (3, 2)}, InputError, "within 0 to 10"),
         (None, {"forbidden": ["A"], "positions": (1, 10)}, InputError, "whatever letters change"),
     ],

@@ -106,6 +106,7 @@ def test_nothing_is_found_where_nothing_can_be(tmp_path):
         ("CCO", {}, TargetError, "one output, 1 here; say what would be another decision"),
         ("CCO", {"threshold": 0, "change": 1}, TargetError, "expected one of them"),
         ("CCO", {"change": 0}, TargetError, "change=0"),
+        ("CCO", {"threshold": float("nan")}, TargetError, "threshold=nan"),
         ("CC.O", {"threshold": 0}, InputError, "exactly one whole molecule"),
         (["CC", "CCO"], {"threshold": 0}, InputError, "exactly one whole molecule"),
         ("CCO", {"threshold": 0, "number": 0}, InputError, "number=0"),
