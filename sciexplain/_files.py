@@ -10,7 +10,7 @@ from sciexplain.errors import DataError
 PathName = str | os.PathLike[str]
 
 
-def written(path: PathName, write: Callable[[Path], None]) -> Path:
+def written(path: PathName, write: Callable[[Path], object]) -> Path:
     """Write beside the file and move it into place: whoever reads meanwhile finds the old one or the new one.
 
     Raises

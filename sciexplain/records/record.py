@@ -120,12 +120,12 @@ class Record:
         if kind == ".json":
             document = {**self.document, "signed_off": [dict(entry) for entry in self.signed_off]}
             text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=True) + "\n"
-            return written(path, lambda file: _write(file, text.encode()))
+            return written(path, lambda file: file.write_bytes(text.encode()))
         if kind == ".html":
             from .page import html
 
             page = html(self)
-            return written(path, lambda file: _write(file, page.encode()))
+            return written(path, lambda file: file.write_bytes(page.encode()))
         if kind == ".pdf":
             from .sheet import write_pdf
 
@@ -153,10 +153,6 @@ def check_files(paths: Iterable[PathName], *, overwrite: bool) -> None:
             raise DataError(
                 f"{path} is there already; give another name" + (" or --overwrite" if path.is_file() else "")
             )
-
-
-def _write(file: Path, data: bytes) -> None:
-    file.write_bytes(data)
 
 
 def load(path: PathName) -> Record:
