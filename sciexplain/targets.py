@@ -73,6 +73,12 @@ def explained_output(output: Any) -> Tensor:
     )
 
 
+def logits_of(output: Any) -> Tensor:
+    """(N, classes, …): :func:`explained_output`, a single output as one column."""
+    logits = explained_output(output)
+    return logits.reshape(-1, 1) if logits.ndim < 2 else logits
+
+
 def start(output: Any, target: Target, samples: int) -> Start:
     """Score and objective for a target in any of its forms.
 

@@ -16,8 +16,8 @@ from sciexplain.domains.images.explain import Model, Pictures, class_name, prepa
 from sciexplain.domains.images.maximize import of_pictures
 from sciexplain.domains.images.preprocess import Preprocess
 from sciexplain.errors import InputError
-from sciexplain.maximization.objectives import logits_of
 from sciexplain.maximization.observe import observe
+from sciexplain.targets import logits_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -166,8 +166,8 @@ def output(network: "nn.Module", inputs: "torch.Tensor") -> "torch.Tensor":
     import torch
 
     from sciexplain.errors import ModelError
-    from sciexplain.maximization.objectives import logits_of
     from sciexplain.maximization.observe import observe
+    from sciexplain.targets import logits_of
 
     like = next(network.parameters(), torch.empty(0))
     try:

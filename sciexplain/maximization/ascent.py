@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..errors import InputError, ModelError, NonFiniteOutputError, TargetError
 from ..inputs import Inputs
-from ..targets import explained_output
-from .objectives import Logit, LogProbability, Objective, check_class, log_probabilities, logits_of
+from ..targets import explained_output, logits_of
+from .objectives import Logit, LogProbability, Objective, check_class, log_probabilities
 from .observe import Seen, first_parameter, observe
 from .parameterizations import Parameterization, shape_of
 from .priors import drawn, log_density_of

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, NonFiniteOutputError, TargetError
+from ..targets import logits_of
 from .nearest_result import Counterfactual, Search
-from .objectives import check_class, logits_of
+from .objectives import check_class
 from .observe import observe
 from .parameterizations import Bound, Pixels
 from .priors import drawn, log_density_of

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..engine.channels import by_channel
 from ..errors import TargetError
-from ..targets import explained_output
+from ..targets import logits_of
 from .observe import Seen
 
 
@@ -272,12 +272,6 @@ def objective_of(target: Any) -> Objective:
         f"target={target!r}: expected a class index, None for the only output, a callable of the output, an objective "
         'such as Channel("conv1", 3), or a list of these.'
     )
-
-
-def logits_of(output: Any) -> Tensor:
-    """(N, classes, ...): what an index refers to."""
-    logits = explained_output(output)
-    return logits.reshape(-1, 1) if logits.ndim < 2 else logits
 
 
 def check_class(index: int, logits: Tensor) -> None:

@@ -15,7 +15,7 @@ from .._evaluation import evaluation_mode
 from ..errors import InputError, ModelError
 from ..inputs import Inputs
 from ..maximization.observe import observe
-from ..targets import explained_output
+from ..targets import explained_output, logits_of
 
 __all__ = ["Epoch", "Mended", "fine_tuned"]
 
@@ -189,11 +189,6 @@ def trained(
     if frozen:
         copied.requires_grad_(False)
     return Mended(copied, tuple(history))
-
-
-def logits_of(output: Tensor) -> Tensor:
-    """(N, K): one output as one column."""
-    return output[:, None] if output.ndim == 1 else output
 
 
 def supervised(output: Tensor, labels: Tensor) -> Tensor:

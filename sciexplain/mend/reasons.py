@@ -13,9 +13,9 @@ from ..composites import Composite
 from ..errors import InputError
 from ..inputs import Inputs
 from ..maximization.observe import observe
-from ..targets import explained_output
+from ..targets import explained_output, logits_of
 from .differentiable import relevance
-from .fine_tuning import Batch, Batches, Epoch, Loss, Mended, logits_of, masks_by_name, trained
+from .fine_tuning import Batch, Batches, Epoch, Loss, Mended, masks_by_name, trained
 
 __all__ = ["right_reasons"]
 
