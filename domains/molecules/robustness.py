@@ -16,6 +16,7 @@ from sciexplain.domains.molecules.explain import explain
 from sciexplain.domains.molecules.explanation import MoleculeExplanation
 from sciexplain.errors import InputError, ModelError, NonFiniteOutputError
 from sciexplain.evaluate.randomization import LayerOrder, Weights
+from sciexplain.evaluate.sanity import Sanity, histogram_entropy
 from sciexplain.inputs import Inputs
 
 
@@ -71,8 +72,9 @@ def sanity(
     order: LayerOrder = "top_down",
     weights: Weights = "initial",
     efficient: bool = False,
+    bins: int = 20,
     seed: int = 0,
-) -> dict[str, Tensor]:
+) -> Sanity:
     """How alike explanations stay as the network's layers become random; they should not.
 
     Parameters
@@ -83,11 +85,13 @@ def sanity(
         As for :func:`sciexplain.evaluate.randomized`.
     efficient
         Compare with the wholly random network alone.
+    bins
+        Of the histograms; molecules have few atoms.
 
     Returns
     -------
-    For each layer, by name and in their order, the rank correlation (N,) of the atoms' relevance with that of the
-    network in which it and those before it are random; ``"all"`` for ``efficient``.
+    Sanity
+        By the rank correlation of the atoms' relevance; its entropy is of histograms with ``bins``.
 
     Raises
     ------
@@ -100,23 +104,29 @@ def sanity(
     """
     questions = [a.question for a in explained]
     graphs, target = [q.graph for q in questions], target_of(explained)
-    trained = [a.atoms for a in explained]
+    trained = [a.atoms.detach().double().cpu() for a in explained]
     whole = _OnGraphs(questions[0].family, graphs[:1])
     explained_inputs = Inputs.of(as_function(questions[0].copies(1))[1])
 
-    def alike(network: Any) -> Tensor:
+    def again(network: Any) -> list[Tensor]:
         try:
-            again = explain(network.family, graphs, target, questions[0].composite, on_unknown="gradient")
+            found = explain(network.family, graphs, target, questions[0].composite, on_unknown="gradient")
         except NonFiniteOutputError as error:
             raise ModelError(f"With random weights the output is not finite ({error})") from error
-        return evaluate.agreement(trained, [a.atoms for a in again]).spearman
+        return [a.atoms.detach().double().cpu() for a in found]
 
-    found = {}
+    names, similarity, entropy = [], [], [histogram_entropy(trained, bins)]
     for name, network in evaluate.randomized(whole, explained_inputs, order=order, weights=weights, seed=seed):
-        found[name.removeprefix("network.")] = None if efficient else alike(network)
+        if not efficient:
+            names.append(name.removeprefix("network."))
+            found = again(network)
+            similarity.append(evaluate.agreement(trained, found).spearman)
+            entropy.append(histogram_entropy(found, bins))
     if efficient:
-        return {"all": alike(network)}
-    return {name: values for name, values in found.items() if values is not None}
+        names, found = ["all"], again(network)
+        similarity.append(evaluate.agreement(trained, found).spearman)
+        entropy.append(histogram_entropy(found, bins))
+    return Sanity(tuple(names), torch.stack(similarity), torch.stack(entropy), order)
 
 
 class _OnGraphs(nn.Module):

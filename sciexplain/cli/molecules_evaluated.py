@@ -69,4 +69,4 @@ class Molecules(Subject):
         return evaluate.max_sensitivity(self.explained, seed=self.seed)
 
     def randomised(self, seed: int) -> Tensor | None:
-        return evaluate.sanity(self.explained, efficient=True, seed=seed)["all"]
+        return evaluate.sanity(self.explained, efficient=True, seed=seed).values

@@ -153,7 +153,7 @@ def sanity(
     trained = explained(network)
     layers: list[str] = []
     alikeness: list[Tensor] = []
-    entropies = [_entropy(trained, bins)]
+    entropies = [histogram_entropy(trained, bins)]
     states: Iterable[tuple[str, torch.nn.Module]] = randomized(network, given, order=order, weights=weights, seed=seed)
     if efficient:
         states = list(states)[-1:]  # each step changes the same network further
@@ -166,7 +166,7 @@ def sanity(
             ) from error
         layers.append(name)
         alikeness.append(_compared(alike, trained, found))
-        entropies.append(_entropy(found, bins))
+        entropies.append(histogram_entropy(found, bins))
     return Sanity(
         ("all",) if efficient else tuple(layers),
         torch.stack(alikeness),
@@ -185,10 +185,10 @@ def _compared(alike: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -
     return torch.where(finite, found, float("nan"))
 
 
-def _entropy(relevance: Tensor, bins: int) -> Tensor:
-    """Of the histogram of each sample's values from the least to the greatest, in nats; NaN for what is not finite."""
+def histogram_entropy(relevance: Iterable[Tensor], bins: int) -> Tensor:
+    """(N,): of the histogram of each sample's values from the least to the greatest, in nats; NaN if not finite."""
     found = []
-    for values in relevance.flatten(1).numpy():
+    for values in (sample.flatten().numpy() for sample in relevance):
         if not np.isfinite(values).all():
             found.append(float("nan"))
             continue

@@ -10,7 +10,7 @@ from torch import nn
 
 import sciexplain as sx
 from sciexplain import evaluate
-from sciexplain.evaluate.sanity import _entropy
+from sciexplain.evaluate.sanity import histogram_entropy
 from sciexplain.inputs import Inputs
 
 IMAGE = sample(3, 1, 6, 6).float()
@@ -216,7 +216,7 @@ def test_seeds():
 
 
 def test_entropy_of_what_is_constant_or_not_finite():
-    found = _entropy(torch.tensor([[1.0, 1.0], [0.0, 1.0], [0.0, float("nan")]]), 10)
+    found = histogram_entropy(torch.tensor([[1.0, 1.0], [0.0, 1.0], [0.0, float("nan")]]), 10)
     assert found[0] == 0 and float(found[1]) == pytest.approx(np.log(2)) and found[2].isnan()
     model = nn.Linear(2, 1)
     silent = evaluate.sanity(model, torch.randn(2, 2), explain=lambda m, x, t: torch.zeros_like(x))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -217,10 +218,10 @@ def test_sanity_randomises_a_copy_layer_by_layer():
     m = explained(model, 1)
     before = {k: v.clone() for k, v in m[0].family.model.state_dict().items()}
     found = evaluate.sanity(m, seed=1)
-    assert list(found) == ["out", "conv.nn.2", "conv.nn.0"]
-    assert all(values.shape == (4,) for values in found.values())
-    last = evaluate.sanity(m, seed=1, efficient=True)["all"]
-    torch.testing.assert_close(last, found["conv.nn.0"])
+    assert found.layers == ("out", "conv.nn.2", "conv.nn.0")
+    last = evaluate.sanity(m, seed=1, efficient=True)
+    torch.testing.assert_close(last.values, found.similarity[2])
+    torch.testing.assert_close(last.rise, found.rise)
     for name, values in m[0].family.model.state_dict().items():
         assert torch.equal(values, before[name])
     assert [float(a.score) for a in explained(model, 1)] == [float(a.score) for a in m]
@@ -228,7 +229,10 @@ def test_sanity_randomises_a_copy_layer_by_layer():
     network = next(n for name, n in sx.evaluate.randomized(model.double().eval(), _inputs(m), seed=1) if name == "out")
     again = molecules.explain(network, SMILES, 1, featurizer=featurize)
     alike = sx.evaluate.agreement([a.atoms for a in m], [a.atoms for a in again]).spearman
-    torch.testing.assert_close(found["out"], alike)
+    torch.testing.assert_close(found.similarity[0], alike)
+    counts = [np.histogram(a.atoms.numpy(), bins=20)[0] for a in m]
+    entropy = [-sum(p * np.log(p) for p in n[n > 0] / n.sum()) for n in counts]
+    assert found.entropy[0].tolist() == pytest.approx(entropy)
     plain = molecules.explain(lambda x, batch: global_add_pool(x.sum(1, keepdim=True), batch), SMILES,
                               featurizer=featurize)  # fmt: skip
     with pytest.raises(sx.ModelError, match="no weights"):
