@@ -117,10 +117,10 @@ class Explanation:
         3
         """
         from .records.make import record
-        from .records.tensor_case import case_of, nearest, relevance_of
+        from .records.tensor_case import case_of, known_to, relevance_of
 
         case = case_of(self, index, name=name)
-        known = prototypes if isinstance(prototypes, Sequence) else nearest(prototypes, self, index)
+        known = known_to(prototypes, self, index)
         expected = relevance_of(self, index)
         return record(case, labels=labels, prototypes=known, measure=measure, expected=expected, seed=seed)
 

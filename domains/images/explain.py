@@ -79,11 +79,16 @@ class ImageExplanation:
         """Name of the class that was explained for picture i; empty where the target is no class."""
         return class_name(self.target, i, self.labels)
 
-    def record(self, i: int = 0, **options: Any) -> Record:
-        """The record of picture i's decision; options as for :func:`sciexplain.records.record`."""
+    def record(self, i: int = 0, *, prototypes: Any = (), **options: Any) -> Record:
+        """The record of picture i's decision; ``prototypes`` as for :meth:`sciexplain.Explanation.record`.
+
+        Options as for :func:`sciexplain.records.record`.
+        """
         from sciexplain.domains.images.case import picture_case
         from sciexplain.records import record
+        from sciexplain.records.tensor_case import known_to
 
+        options["prototypes"] = known_to(prototypes, self.explanation, i)
         expected = self.relevance[i]
         return record(picture_case(self, i), **{"labels": self.labels, "expected": expected, **options})
 

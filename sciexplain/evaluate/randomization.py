@@ -83,7 +83,7 @@ def copied(model: Any) -> nn.Module:
         )
     try:
         return copy.deepcopy(model).eval()
-    except Exception as error:
+    except Exception as error:  # a model's own __deepcopy__ may raise anything
         raise ModelError(f"The model cannot be copied, which random weights need: {error}") from error
 
 

@@ -16,15 +16,12 @@ from .observe import Seen
 
 
 class Objective:
-    """From what a model did with n inputs to n values; objectives can be added, subtracted, and weighted.
+    """From what a model did with n inputs to n values; objectives can be added, subtracted, and weighted."""
 
-    Attributes
-    ----------
-    layers
-        Names of the modules whose outputs it asks for.
-    """
-
-    layers: tuple[str, ...] = ()
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the modules whose outputs it asks for."""
+        return ()
 
     def __call__(self, seen: Seen) -> Tensor:
         """(n,)."""
@@ -52,7 +49,7 @@ class Weighted(Objective):
     terms: tuple[tuple[float, Objective], ...]
 
     @property
-    def layers(self) -> tuple[str, ...]:  # type: ignore[override]
+    def layers(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for _, term in self.terms for name in term.layers))
 
     def __call__(self, seen: Seen) -> Tensor:
@@ -128,7 +125,7 @@ class _OfLayer(Objective):
     layer: str
 
     @property
-    def layers(self) -> tuple[str, ...]:  # type: ignore[override]
+    def layers(self) -> tuple[str, ...]:
         return (self.layer,)
 
 
@@ -238,7 +235,7 @@ class Diverse(Objective):
     axis: int = 1
 
     @property
-    def layers(self) -> tuple[str, ...]:  # type: ignore[override]
+    def layers(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*objective_of(self.target).layers, self.layer)))
 
     def __call__(self, seen: Seen) -> Tensor:

@@ -59,6 +59,11 @@ def record(
     InputError
         Asked again, the model gives another relevance than ``expected``; or labels are not as many as classes.
     """
+    if not isinstance(prototypes, Sequence):
+        raise InputError(
+            f"prototypes is {type(prototypes).__name__}; expected for each, the nearest first, a dict with name, label "
+            "and distance."
+        )
     with evaluation_mode(case.model):
         answer = case.ask()
         _same(answer.parts, expected)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -56,8 +56,12 @@ def case_of(
     return _case(origin, alone, target, options, name, described or {}, kind, picture)
 
 
-def nearest(prototypes: Prototypes, explanation: Explanation, index: int) -> list[dict[str, Any]]:
-    """The prototypes as a record has them, the nearest to one sample of an explanation first."""
+def known_to(
+    prototypes: Prototypes | Sequence[Mapping[str, Any]], explanation: Explanation, index: int
+) -> Sequence[Mapping[str, Any]]:
+    """Prototypes as a record has them, the nearest to one sample of an explanation first; a list stays as it is."""
+    if isinstance(prototypes, Sequence):
+        return prototypes
     _, alone, _ = _alone(explanation, index)
     own = prototypes.view.of(Batch(alone, None)).features
     far = (prototypes.features - own).norm(dim=1)

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 import sciexplain as sx
+from sciexplain.domains.images import explain as explain_pictures
+from sciexplain.domains.images.case import picture_case
 from sciexplain.errors import DataError, InputError
 from sciexplain.records import check_files, load
 from sciexplain.records.sheet import _wrapped
@@ -223,6 +225,10 @@ def test_the_nearest_prototypes_are_named(network, images):
     far = (prototypes.features - own).norm(dim=1).sort()
     assert [p["distance"] for p in named] == pytest.approx(far.values.tolist())
     assert [p["name"] for p in named] == [f"sample {prototypes.indices[i]}" for i in far.indices.tolist()]
+    pictures = explain_pictures(network, images)
+    assert pictures.record(1, prototypes=prototypes).document["prototypes"] == named
+    with pytest.raises(InputError, match="prototypes is Prototypes; expected for each"):
+        sx.records.record(picture_case(pictures, 1), prototypes=prototypes)
 
 
 def test_a_record_is_of_one_sample(network, images):
