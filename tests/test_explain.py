@@ -1,4 +1,4 @@
-"""One call for every model: its inputs, outputs, layers, ledger, batches, dtypes and errors."""
+"""One call for every model: its inputs, outputs, batches, dtypes and errors."""
 
 import copy
 import typing
@@ -6,37 +6,29 @@ import typing
 import pytest
 import torch
 import torch.nn.functional as F
+from explained_networks import (
+    CLASSES,
+    HEAD,
+    IMAGE_NET,
+    IMAGES,
+    LAYER,
+    LRP0,
+    NET,
+    PRESETS,
+    TOKENS,
+    A,
+    B,
+    close,
+    input_x_gradient,
+    two,
+)
 from rule_tester import randomize, sample
 from torch import nn
 
 import sciexplain as sx
-from sciexplain.rules import Epsilon, ZPlus
-
-LRP0 = sx.Composite(default=Epsilon(0))
-PRESETS = ["epsilon", "epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1_flat", "deep_taylor"]
-A, B = sample(4, 5), sample(4, 5, seed=2)
-CLASSES = torch.tensor([2, 0, 1, 2])
-LAYER, OTHER, HEAD = (randomize(nn.Linear(*io), i) for i, io in enumerate([(5, 6), (5, 6), (6, 3)]))
-NET = nn.Sequential(LAYER, nn.ReLU(), HEAD)
-
-
-def close(found, expected):
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
-
-
-def input_x_gradient(model, *inputs):
-    """What LRP-0 is in a network of ReLUs, for the sum of the model's output."""
-    leaves = [v.detach().clone().requires_grad_() for v in inputs]
-    gradients = torch.autograd.grad(model(*leaves).sum(), leaves)
-    return tuple(v * g for v, g in zip(inputs, gradients, strict=True))
-
+from sciexplain.rules import Epsilon
 
 # -- inputs ----------------------------------------------------------------------------------------------------------
-
-
-def two(a, b, scale=1.0, flag=None):
-    assert flag in (None, "on")
-    return HEAD(F.relu(LAYER(a) - OTHER(b))) * scale
 
 
 R_A, R_B = input_x_gradient(lambda a, b: two(a, b)[:, 1], A, B)
@@ -247,136 +239,6 @@ def test_softmax_that_is_not_final(ending):
     close(e.score, end(NET(A))[:, 1].detach())
 
 
-# -- layers ----------------------------------------------------------------------------------------------------------
-
-
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv, self.norm, self.act = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True)
-
-    def forward(self, x):
-        return self.act(self.norm(self.conv(x))) + x
-
-
-def image_net():
-    features = nn.Sequential(
-        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), Block(), nn.Conv2d(4, 4, 2), nn.ReLU(),
-        nn.MaxPool2d(2),
-    )  # fmt: skip
-    head = nn.Sequential(nn.Flatten(), nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 3))
-    return randomize(nn.Sequential(features, head))
-
-
-IMAGE_NET, IMAGES = image_net(), sample(2, 3, 5, 7)
-FEATURES = [f"0.{i}" for i in range(7)]
-#: layer, and the part of the network after which its relevance is known; a layer merged with BatchNorm is its output
-LAYERS = {"0.0": "0.1", "0.1": "0.1", "0.2": "0.2", "0.3": "0.3", "0.4": "0.4", "0.5": "0.5", "0.6": "0.6", "0": "0.6",
-          "1.0": "1.0", "1.1": "1.1", "1.2": "1.2", "1.3": "1.3", "1": "1.3"}  # fmt: skip
-
-
-def _split(name):
-    """The network up to and including a module, and the rest."""
-    part, index = map(int, name.split("."))
-    flat = [*IMAGE_NET[0], *IMAGE_NET[1]]
-    cut = index + 1 + (len(IMAGE_NET[0]) if part else 0)
-    return nn.Sequential(*copy.deepcopy(flat[:cut])), nn.Sequential(*copy.deepcopy(flat[cut:]))
-
-
-@pytest.mark.parametrize("layer", LAYERS)
-def test_layer_relevance_of_lrp_0_is_activation_times_gradient(layer):
-    below, above = _split(LAYERS[layer])
-    e = sx.explain(IMAGE_NET, IMAGES, 1, composite=LRP0, layers=[layer])
-    close(e.layers, {layer: input_x_gradient(lambda a: above(a.clone())[:, 1], below(IMAGES).detach())[0]})
-
-
-@pytest.mark.parametrize("composite", PRESETS)
-def test_layer_relevance_and_what_was_absorbed_above_is_the_score(composite):
-    names = [name for name, module in IMAGE_NET.named_modules() if name]
-    e = sx.explain(IMAGE_NET, IMAGES, 1, composite=composite, layers=list(LAYERS), ledger=True)
-    for layer, relevance in e.layers.items():
-        above = {n for n in names[names.index(LAYERS[layer]) + 1 :] if not n.startswith(f"{LAYERS[layer]}.")}
-        absorbed = sum(r.bias + r.stabilizer + r.unruled for r in e.ledger.rows if r.module in above)
-        torch.testing.assert_close(relevance.flatten(1).sum(1) + absorbed, e.score, rtol=0, atol=1e-11)
-
-
-@pytest.mark.parametrize("composite", PRESETS)
-@pytest.mark.parametrize("ledger", [False, True])
-def test_layers_do_not_change_relevance(composite, ledger):
-    plain, with_layers = (
-        sx.explain(IMAGE_NET, IMAGES, 1, composite=composite, ledger=ledger, layers=layers) for layers in ((), ["*"])
-    )
-    assert torch.equal(with_layers.relevance, plain.relevance)
-
-
-NAMES = {
-    "pattern": (["0.?"], FEATURES),
-    "pattern and name": (["0.?", "1.3"], [*FEATURES, "1.3"]),
-    "everything below": (["0.*"], ["0.0", "0.1", "0.2", "0.3.conv", "0.3.norm", "0.3.act", "0.3", *FEATURES[4:]]),
-    "a name twice": (["1.1", "1.*1"], ["1.1"]),
-    "the whole model": ([""], [""]),
-    "one string": ("1.1", ["1.1"]),
-}  # fmt: skip
-
-
-def test_a_normalisation_merged_into_what_follows_it_has_no_relevance_of_its_own():
-    model = nn.Sequential(
-        *(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Sequential(nn.BatchNorm2d(3)), nn.Conv2d(3, 2, 3)),
-        *(nn.Flatten(), nn.Linear(32, 2)),
-    ).eval()
-    x = torch.randn(2, 1, 8, 8)
-    for name in ("2", "2.0"):
-        with pytest.raises(sx.InputError, match="is one layer with the linear layer behind it"):
-            sx.explain(model, x, 1, layers=[name])
-    assert list(sx.explain(model, x, 1, layers=["*"]).layers) == ["0", "1", "3", "4", "5", ""]
-
-
-@pytest.mark.parametrize("case", NAMES)
-def test_names_of_layers(case):
-    patterns, names = NAMES[case]
-    assert list(sx.explain(IMAGE_NET, IMAGES, 1, layers=patterns).layers) == names
-
-
-def test_the_input_of_the_first_layer_and_the_output():
-    e = sx.explain(nn.Sequential(nn.Identity(), *IMAGE_NET), IMAGES, 1, layers=["0", ""], composite="deep_taylor")
-    close(e.layers["0"], e.relevance)
-    close(e.layers[""][:, 1], e.score)
-    assert not e.layers[""][:, [0, 2]].any()
-
-
-def test_reused_module_gives_a_tuple():
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer, self.head = LAYER, HEAD
-
-        def forward(self, a, b):
-            return self.head(F.relu(self.layer(a)) + F.relu(self.layer(b)))
-
-    e = sx.explain(Twice(), (A, B), 1, layers=["layer"], composite=LRP0)
-    expected = input_x_gradient(lambda p, q: HEAD(F.relu(p) + F.relu(q))[:, 1], LAYER(A).detach(), LAYER(B).detach())
-    close(e.layers["layer"], expected)
-
-
-def test_layer_with_several_outputs():
-    class Split(nn.Module):
-        def forward(self, x):
-            return {"low": x[:, :2], "high": (x[:, 2:], None)}
-
-    class Model(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.split = Split()
-
-        def forward(self, x):
-            parts = self.split(LAYER(x))
-            return HEAD(F.relu(torch.cat([parts["low"], parts["high"][0]], 1)))
-
-    e = sx.explain(Model(), A, 1, layers=["split"], composite=LRP0)
-    (expected,) = input_x_gradient(lambda z: HEAD(F.relu(z))[:, 1], LAYER(A).detach())
-    close(e.layers["split"], (expected[:, :2], expected[:, 2:]))
-
-
 # -- batches ---------------------------------------------------------------------------------------------------------
 
 START = sample(4, 3, seed=7)
@@ -427,252 +289,6 @@ def test_rows_that_are_no_samples_are_not_split(options):
 
     with pytest.raises(sx.InputError, match="sample"):
         sx.explain(pairs, A, 1, **options)
-
-
-# -- ledger ----------------------------------------------------------------------------------------------------------
-
-
-def test_ledger_of_one_layer_by_hand():
-    epsilon, z, bias = 0.5, HEAD(sample(4, 6)).detach()[:, 1], HEAD.bias[1].detach()
-    e = sx.explain(HEAD, sample(4, 6), 1, composite=sx.composites.get("epsilon", epsilon=epsilon), ledger=True)
-    stabilized = z + epsilon * z.sign()
-    assert list(e.ledger.absorbed) == ["bias", "stabilizer", "unruled"]
-    close(e.ledger.absorbed["bias"], bias * z / stabilized)
-    close(e.ledger.absorbed["stabilizer"], epsilon * z.sign() * z / stabilized)
-    assert not e.ledger.absorbed["unruled"].any()
-    (row,) = (r for r in e.ledger.rows if r.operation == "linear")
-    assert row.treatment == "Epsilon(stabilizer=1e-09, epsilon=0.5)"
-    close(row.received, z)
-    close(row.passed, e.relevance.sum(1))
-
-
-@pytest.mark.parametrize("composite", PRESETS)
-def test_ledger_adds_up(composite):
-    e = sx.explain(IMAGE_NET, IMAGES, CLASSES[:2], composite=composite, ledger=True)
-    absorbed = sum(e.ledger.absorbed.values())
-    close(e.ledger.gap, e.score - e.relevance.sum((1, 2, 3)) - absorbed)
-    assert e.ledger.gap.abs().max() < 1e-12 < absorbed.abs().min()
-    close(sum(r.received - r.passed for r in e.ledger.rows), absorbed)
-    for account, amount in e.ledger.absorbed.items():
-        close(sum(getattr(r, account) for r in e.ledger.rows), amount)
-
-
-def test_ledger_of_several_inputs():
-    e = sx.explain(two, (A, B), 1, composite="deep_taylor", ledger=True)
-    close(sum(r.sum(1) for r in e.relevance) + sum(e.ledger.absorbed.values()), e.score)
-
-
-def test_ledger_of_one_sample_with_many_rows():
-    """The atoms of one molecule: rows that are no samples."""
-
-    def pooled(a):
-        return NET(a).sum(0, keepdim=True)
-
-    e, plain = (sx.explain(pooled, A, 1, ledger=ledger) for ledger in (True, False))
-    close((e.relevance, e.score), (plain.relevance, plain.score))
-    close(e.ledger.gap, torch.zeros(1).double())
-
-
-def test_ledger_is_float64_for_a_float32_model():
-    e = sx.explain(copy.deepcopy(NET).float(), A.float(), 1, ledger=True)
-    assert {t.dtype for t in (e.ledger.gap, *e.ledger.absorbed.values())} == {torch.float64}
-    assert e.relevance.dtype == e.score.dtype == torch.float32
-    assert e.ledger.gap.abs().max() < 1e-5
-
-
-def test_printed_ledger():
-    net = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1)).double()
-    with torch.no_grad():
-        for parameter, values in zip(net.parameters(), [[[1, 0], [0, -1]], [1, 0], [[2, 3]], [4]], strict=True):
-            parameter.copy_(torch.tensor(values))
-    e = sx.explain(net, torch.tensor([[3.0, 5.0]]).double(), composite=LRP0, ledger=True)
-    assert str(e.ledger).splitlines() == [
-        "module  operation  treatment                             received  passed  bias  stabilizer  unruled",
-        "0       linear     Epsilon(stabilizer=1e-09, epsilon=0)  8         6       2     0           0",
-        "2       linear     Epsilon(stabilizer=1e-09, epsilon=0)  12        8       4     0           0",
-        "total                                                                      6     0           0",
-        "gap 0",
-    ]  # fmt: skip
-
-
-def test_nothing_but_the_relevance_is_made_unasked():
-    e = sx.explain(NET, A)
-    assert (e.ledger, e.layers, e.unknown, e.stepped_over, e.method) == (None, {}, (), None, "lrp")
-
-
-def test_unknown_operations_are_counted():
-    def model(a):
-        for _ in range(3):
-            a = torch.lgamma(a.abs() + 1)
-        return NET(torch.digamma(a + 1))
-
-    e = sx.explain(model, A, on_unknown="gradient")
-    assert [tuple(u) for u in e.unknown] == [("lgamma", "", 3), ("digamma", "", 1)]
-
-
-# -- tokens ----------------------------------------------------------------------------------------------------------
-
-TOKENS, SEGMENTS = torch.tensor([[1, 3, 0, 7], [2, 2, 5, 0]]), torch.tensor([[0, 0, 1, 1], [1, 0, 1, 1]])
-EMBEDDING, SEGMENT = randomize(nn.Embedding(8, 5, padding_idx=0)), randomize(nn.Embedding(2, 5), 1)
-with torch.no_grad():
-    EMBEDDING.weight[0] = 0
-TABLE = EMBEDDING.weight.detach()
-SCALE = sample(2, 4, seed=3)
-
-
-def bag(mode, **options):
-    module = nn.EmbeddingBag(8, 5, mode=mode, **options).double()
-    module.weight.data.copy_(sample(8, 5, seed=4))
-    return module
-
-
-BAGS = {mode: bag(mode) for mode in ("sum", "mean", "max")}
-BAG_TABLE = BAGS["sum"].weight.detach()
-WITH_LAST_OFFSET = bag("mean", include_last_offset=True)
-
-
-def in_bag(mode, x, keep=None):
-    """What an embedding bag makes of embeddings (N, L, D)."""
-    if mode == "max":
-        return x.amax(1)
-    keep = torch.ones(x.shape[:2]).double() if keep is None else keep
-    return (x * keep[..., None]).sum(1) / (keep.sum(1, keepdim=True) if mode == "mean" else 1)
-
-
-#: model of integer inputs, the inputs, and the same as a model of the embeddings (N, L, D), with these embeddings
-TOKEN_MODELS = {
-    "embedding": (lambda t: NET(EMBEDDING(t).sum(1)), (TOKENS,), lambda x: NET(x.sum(1)), (TABLE[TOKENS],)),
-    "functional": (
-        lambda t: NET(F.embedding(t, TABLE).mean(1)), (TOKENS,), lambda x: NET(x.mean(1)), (TABLE[TOKENS],),
-    ),
-    "int32": (lambda t: NET(EMBEDDING(t).sum(1)), (TOKENS.int(),), lambda x: NET(x.sum(1)), (TABLE[TOKENS],)),
-    "one token a sample": (lambda t: NET(EMBEDDING(t)), (TOKENS[0],), NET, (TABLE[TOKENS[0]],)),
-    "two inputs": (
-        lambda t, s: NET((EMBEDDING(t) + SEGMENT(s)).sum(1)), (TOKENS, SEGMENTS),
-        lambda x, y: NET((x + y).sum(1)), (TABLE[TOKENS], SEGMENT.weight.detach()[SEGMENTS]),
-    ),
-    "positions": (
-        lambda t: NET((EMBEDDING(t) + sample(4, 5)[torch.arange(t.shape[1])]).sum(1)), (TOKENS,),
-        lambda x: NET((x + sample(4, 5)).sum(1)), (TABLE[TOKENS],),
-    ),
-    "table by index": (lambda t: NET(EMBEDDING.weight[t].sum(1)), (TOKENS,), lambda x: NET(x.sum(1)), (TABLE[TOKENS],)),
-    "index_select": (
-        lambda t: NET(EMBEDDING.weight.index_select(0, t)), (TOKENS[0],), NET, (TABLE[TOKENS[0]],),
-    ),
-    "one-hot": (
-        lambda t: NET((F.one_hot(t, 8).double() @ TABLE).sum(1)), (TOKENS,),
-        lambda x: NET((x @ TABLE).sum(1)), (F.one_hot(TOKENS, 8).double(),),
-    ),
-    "shifted and rearranged": (
-        lambda t: NET(EMBEDDING((t.flip(1).T + 1) % 8).sum(0)), (TOKENS,),
-        lambda x: NET(x.sum(1)), (TABLE[(TOKENS + 1) % 8],),
-    ),
-    "cut": (lambda t: NET(EMBEDDING(t[:, 1:3]).sum(1)), (TOKENS,), lambda x: NET(x[:, 1:3].sum(1)), (TABLE[TOKENS],)),
-    "column by column": (
-        lambda t: NET(sum(EMBEDDING(c) for c in t.unbind(1))), (TOKENS,), lambda x: NET(x.sum(1)), (TABLE[TOKENS],),
-    ),
-    "two embeddings": (
-        lambda t: NET((EMBEDDING(t) * 2 + TABLE.flip(0)[t]).sum(1)), (TOKENS,),
-        lambda x: NET((x[..., :5] * 2 + x[..., 5:]).sum(1)), (torch.cat([TABLE, TABLE.flip(0)], 1)[TOKENS],),
-    ),
-    "twin": (
-        lambda s, t: NET(EMBEDDING(s).sum(1) - EMBEDDING(t).sum(1)), (TOKENS, TOKENS.flip(1)),
-        lambda x, y: NET(x.sum(1) - y.sum(1)), (TABLE[TOKENS], TABLE[TOKENS.flip(1)]),
-    ),
-    **{f"bag {mode}": (
-        nn.Sequential(BAGS[mode], NET), (TOKENS,),
-        lambda x, mode=mode: NET(in_bag(mode, x)), (BAG_TABLE[TOKENS],),
-    ) for mode in ("sum", "mean", "max")},
-    **{f"bag {mode} with padding": (
-        nn.Sequential(bag(mode, padding_idx=0), NET), (TOKENS,),
-        lambda x, mode=mode: NET(in_bag(mode, x, (TOKENS > 0).double())), (BAG_TABLE[TOKENS],),
-    ) for mode in ("sum", "mean")},
-    "bag with weights": (
-        lambda t: NET(BAGS["sum"](t, per_sample_weights=SCALE)), (TOKENS,),
-        lambda x: NET((x * SCALE[..., None]).sum(1)), (BAG_TABLE[TOKENS],),
-    ),
-    **{f"bag {mode} with offsets": (
-        lambda t, mode=mode: NET(BAGS[mode](t, torch.tensor([0, 3]))), (TOKENS.flatten(),),
-        lambda x, mode=mode: NET(torch.cat([in_bag(mode, x[None, :3]), in_bag(mode, x[None, 3:])])),
-        (BAG_TABLE[TOKENS.flatten()],),
-    ) for mode in ("sum", "mean", "max")},
-    "bag with an empty bag": (
-        lambda t: NET(WITH_LAST_OFFSET(t, torch.tensor([0, 3, 3, 8]))), (TOKENS.flatten(),),
-        lambda x: NET(torch.stack([x[:3].mean(0), 0 * x[0], x[3:].mean(0)])),
-        (BAG_TABLE[TOKENS.flatten()],),
-    ),
-}  # fmt: skip
-TOKEN_COMPOSITES = {"LRP-0": LRP0, "z⁺": sx.Composite(default=ZPlus()), "flat": "epsilon_plus_flat"}
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("composite", TOKEN_COMPOSITES)
-@pytest.mark.parametrize("case", TOKEN_MODELS)
-def test_a_token_gets_the_sum_over_its_embedding(case, composite):
-    model, tokens, rest, embeddings = TOKEN_MODELS[case]
-    composite = TOKEN_COMPOSITES[composite]
-    found = sx.explain(model, tokens, lambda y: y[:, 1], composite=composite)
-    expected = sx.explain(rest, embeddings, lambda y: y[:, 1], composite=composite)
-    close(found.score, expected.score)
-    close(found.relevance, tuple(r.sum(-1) for r in expected.relevance))
-    if composite is LRP0:
-        by_hand = input_x_gradient(lambda *x: rest(*x)[:, 1], *embeddings)
-        close(found.relevance, tuple(r.sum(-1) for r in by_hand))
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("composite", TOKEN_COMPOSITES)
-def test_tokens_conserve_by_the_ledger(composite):
-    e = sx.explain(TOKEN_MODELS["two inputs"][0], (TOKENS, SEGMENTS), 1, composite=TOKEN_COMPOSITES[composite],
-                   ledger=True)  # fmt: skip
-    close(e.relevance[0].sum(1) + e.relevance[1].sum(1) + sum(e.ledger.absorbed.values()), e.score)
-
-
-def test_offsets_as_an_input_get_nothing():
-    tokens, offsets = TOKENS.flatten(), torch.tensor([0, 3])
-    found = sx.explain(lambda t, o: NET(BAGS["mean"](t, o)), (tokens, offsets), lambda y: y[:, 1], composite=LRP0)
-    fixed = sx.explain(lambda t: NET(BAGS["mean"](t, offsets)), tokens, lambda y: y[:, 1], composite=LRP0)
-    close(found.relevance, (fixed.relevance, torch.zeros(2).double()))
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("composite", TOKEN_COMPOSITES)
-def test_integers_beside_floats(composite):
-    composite = TOKEN_COMPOSITES[composite]
-
-    def model(x, t):
-        return NET(t + x)
-
-    x = sample(2, 5)
-    found = sx.explain(
-        lambda x, t: model(x, EMBEDDING(t).sum(1)), {"x": x, "t": TOKENS}, 1, composite=composite
-    ).relevance
-    expected = sx.explain(
-        lambda x, e: model(x, e.sum(1)), {"x": x, "e": TABLE[TOKENS]}, 1, composite=composite
-    ).relevance
-    close(found, {"x": expected["x"], "t": expected["e"].sum(-1)})
-
-
-PIXELS = torch.arange(20, dtype=torch.uint8).view(4, 5) * 12
-CASTS = {
-    "float": lambda p: p.double(),
-    "to": lambda p: p.to(torch.float64),
-    "divided": lambda p: p / 255,
-    "normalised": lambda p: (p.double() / 255 - 0.4) / 0.3,
-    "times": lambda p: p * 0.5,
-    "rearranged": lambda p: p.view(4, 5, 1).flip(1).double().flip(1).flatten(1),
-    "by constructor": lambda p: p.type(torch.float64) - 7,
-}
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("composite", ["epsilon", "epsilon_plus_flat", "deep_taylor"])
-@pytest.mark.parametrize("cast", CASTS)
-def test_integers_that_become_numbers(cast, composite):
-    net, cast = (lambda v: NET(v.double())), CASTS[cast]
-    found = sx.explain(lambda p: net(cast(p)), PIXELS, 1, composite=composite)
-    expected = sx.explain(lambda p: net(cast(p)), PIXELS.double(), 1, composite=composite)
-    torch.testing.assert_close(found.relevance.double(), expected.relevance, rtol=1e-5, atol=1e-7)
 
 
 # -- dtypes ----------------------------------------------------------------------------------------------------------
