@@ -68,7 +68,8 @@ def _function(reference: str, what: str, example: str) -> Iterator[Callable[...,
     """The function of a reference; inside, the modules beside it can be imported."""
     module_name, separator, function_name = reference.rpartition(":")
     if not separator or not module_name or not function_name:
-        raise ModelError(f"{what} {reference!r} should read MODULE:FUNCTION, such as {example}")
+        lacking = f"there is no folder {reference!r} in {Path.cwd()}; " if what == "model" and not separator else ""
+        raise ModelError(f"{lacking}{what} {reference!r} should read MODULE:FUNCTION, such as {example}")
     file = Path(module_name) if module_name.endswith(".py") else None
     with _importing_from(file.resolve().parent if file else Path.cwd()):
         module = _import_file(file) if file else _import(module_name)

@@ -70,7 +70,7 @@ def test_file_named_like_a_library_does_not_replace_it(folder):
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("net_of_a_user", "should read MODULE:FUNCTION"),
+        ("net_of_a_user", r"there is no folder .net_of_a_user. in .*should read MODULE:FUNCTION"),
         (":make", "should read MODULE:FUNCTION"),
         ("net_of_a_user:", "should read MODULE:FUNCTION"),
         ("absent_of_a_user:make", "no module 'absent_of_a_user' in"),
