@@ -11,7 +11,7 @@ from sciexplain.domains.genomics.sequences import Record
 from sciexplain.errors import DataError
 
 _REPOSITORY = "https://raw.githubusercontent.com/const-ae/Neural_Network_DNA_Demo/master/data/"
-_LOCAL = {
+_SHA256 = {
     "ctcf.fa.gz": "29f74f5096f3d6e71125c3b34eabb88d72e422fefeac55c9763b4e588132c4d5",
     "pu1.fa.gz": "5db3f070fa38285600492ae4d2fe58e511ffd3f1573ecf48cc7cff7a2e297a2a",
 }
@@ -35,8 +35,8 @@ def load_chipseq() -> LabelledSequences:
     """
     found: dict[str, Record] = {}
     members: list[set[str]] = []
-    for file, digest in _LOCAL.items():
-        source = Source(_REPOSITORY + file, None, f"genomics/chipseq_100bp/{file}", digest)
+    for file, digest in _SHA256.items():
+        source = Source(_REPOSITORY + file, digest, f"genomics/chipseq_100bp/{file}")
         peaks = records_of(read_fasta(fetch(source, name="CTCF-PU1", extra="genomics")))
         members.append({record.name for record in peaks})
         for record in peaks:

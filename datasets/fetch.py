@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sciexplain._optional import require
 from sciexplain.errors import DataError
+
+_LARGEST = 1 << 31
+"""Bytes of a file that is fetched; those of the data sets here are much smaller."""
 
 
 @dataclass(frozen=True)
@@ -20,20 +22,32 @@ class Source:
     Attributes
     ----------
     url
-        Where it is published.
+        Where it is published; https only.
     sha256
-        Of the published file; None where nobody has said it. The first download is then believed, and its digest
-        kept beside it for the next time.
+        Of the published file; None where nobody has said it. It is then not fetched, but may be put at ``local``, or
+        beside it under its published name.
     local
         Its path below the folder that ``SCIEXPLAIN_DATA`` names.
     local_sha256
         Of the file there, which may be packed otherwise; as published unless given.
+    md5
+        Of the published file, where others give this alone.
     """
 
     url: str
     sha256: str | None
     local: str
     local_sha256: str | None = None
+    md5: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith("https://"):
+            raise DataError(f"{self.url} is no address of a data set; expected one that begins with https://")
+
+    @property
+    def file(self) -> str:
+        """Its published name."""
+        return self.url.rpartition("/")[2]
 
 
 def fetch(source: Source, *, name: str, extra: str = "molecules") -> Path:
@@ -54,9 +68,10 @@ def fetch(source: Source, *, name: str, extra: str = "molecules") -> Path:
         It is not there and cannot be fetched, or is not the file that it should be.
     """
     found = local_file(source.local, source.local_sha256 or source.sha256)
-    if found is not None:
-        return found
-    return download(source.url, name=name, sha256=source.sha256, local=source.local, extra=extra)
+    beside = Path(source.local).with_name(source.file).as_posix()
+    if found is None and beside != source.local:
+        found = local_file(beside, source.sha256)
+    return found or download(source, name=name, extra=extra)
 
 
 def local_file(name: str, sha256: str | None) -> Path | None:
@@ -71,42 +86,61 @@ def local_file(name: str, sha256: str | None) -> Path | None:
     path = Path(folder, name) if folder else None
     if path is None or not path.is_file():
         return None
-    digest = digest_of(path)
-    if sha256 is not None and digest != sha256:
+    if sha256 is not None and (digest := digest_of(path)) != sha256:
         raise DataError(f"{path} has sha256 {digest}, expected {sha256}: damaged or another file")
     return path
 
 
-def download(url: str, *, name: str, sha256: str | None, local: str, extra: str) -> Path:
-    """A published file, from the cache if it is there.
+def download(source: Source, *, name: str, extra: str) -> Path:
+    """A published file, from the cache if it is there; checked before it is used, either way.
 
     Raises
     ------
     DataError
-        It is not cached and cannot be fetched, or differs from the published file, or from what was fetched first.
+        It is not cached and cannot be fetched, differs from the published file, or nobody has said what that is.
     """
-    pooch: Any = require("pooch", extra=extra)
-    folder, file = Path(pooch.os_cache("sciexplain"), name.lower()), url.rpartition("/")[2]
-    record = folder / f"{file}.sha256"
-    known = sha256 or (record.read_text(encoding="ascii").strip() if record.is_file() else None)
-    try:
-        path = Path(pooch.retrieve(url, known_hash=f"sha256:{known}" if known else None, path=folder, fname=file))
-    except ValueError as error:
-        than = "the published file" if sha256 else f"what was fetched first (delete {record} if it has changed rightly)"
-        raise DataError(f"{name}'s {file} from {url} differs from {than}: {error}") from error
-    except OSError as error:  # requests' network errors are of this family
+    if source.sha256 is None and source.md5 is None:
         raise DataError(
-            f"{name}'s {file} is not in {folder} and cannot be fetched from {url} ({type(error).__name__}); "
-            f"connect to the network once, put the file there, or set SCIEXPLAIN_DATA to a folder with {local}"
-        ) from error
-    if known is None:
-        record.write_text(digest_of(path) + "\n", encoding="ascii")
-        warnings.warn(
-            f"No checksum of {name}'s {file} is known; what {url} gave was believed, and must be the same next time "
-            f"({record}).",
-            stacklevel=2,
+            f"{name}'s {source.file} has no published checksum, so that it is not fetched; if you trust {source.url}, "
+            f"fetch it yourself, put it at {Path(source.local).with_name(source.file).as_posix()} in a folder, and "
+            "name that folder in SCIEXPLAIN_DATA"
         )
-    return path
+    pooch: Any = require("pooch", extra=extra)
+    folder = Path(pooch.os_cache("sciexplain"), name.lower())
+    known = f"md5:{source.md5}" if source.sha256 is None else f"sha256:{source.sha256}"
+    try:
+        return Path(pooch.retrieve(source.url, known, fname=source.file, path=folder, downloader=_downloaded))
+    except OSError as error:  # requests' network errors are of this family, and some are ValueErrors too
+        raise DataError(
+            f"{name}'s {source.file} is not in {folder} and cannot be fetched from {source.url} "
+            f"({type(error).__name__}); connect to the network once, put the file there, or set SCIEXPLAIN_DATA to a "
+            f"folder with {source.local}"
+        ) from error
+    except ValueError as error:
+        raise DataError(f"{name}'s {source.file} from {source.url} differs from the published file: {error}") from error
+
+
+def _downloaded(url: str, output_file: str, pooch: Any) -> None:
+    """Fetch over the web alone, wherever the server points to, and no more than a data set may have."""
+    downloader: Any = require("pooch", extra="molecules").HTTPDownloader()
+    with open(output_file, "wb") as file:
+        downloader(url, _Limited(file), pooch)
+
+
+class _Limited:
+    """A file that takes so many bytes and no more."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.left = file, _LARGEST
+
+    def write(self, data: bytes) -> int:
+        self.left -= len(data)
+        if self.left < 0:
+            raise ValueError(f"it is larger than {_LARGEST} bytes")
+        return self.file.write(data)
+
+    def flush(self) -> None:
+        self.file.flush()
 
 
 def digest_of(path: Path) -> str:

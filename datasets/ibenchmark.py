@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sciexplain.datasets.archives import unpack
 from sciexplain.datasets.fetch import Source, fetch
 from sciexplain.datasets.molecules import Failures, LabelledMolecules
 from sciexplain.datasets.splits import hold_out
@@ -24,7 +24,6 @@ _SHA256 = {
     "amide_test_lbl.zip": "64d00e3d3f2effdb4f71e9bac87902b267582189a59a195520da7343c3a4cd35",
     "amide_train_lbl.zip": "124a120c61b02ef427efc20ba29f53b9bb2a98cac7b2ab57082247a3e81f6dc3",
 }
-_LARGEST = 1 << 28
 
 
 def load_ibenchmark(name: Literal["N_minus_O", "amide"]) -> LabelledMolecules:
@@ -67,11 +66,9 @@ def load_ibenchmark(name: Literal["N_minus_O", "amide"]) -> LabelledMolecules:
 def _read(name: str, file: str, failures: Failures) -> list[tuple[Molecule, NDArray[np.float64]]]:
     path = fetch(Source(_REPOSITORY + file, _SHA256[file], f"molecules/ibenchmark/{file}"), name=name)
     found = []
-    with zipfile.ZipFile(path) as archive, TemporaryDirectory() as folder:
-        (member,) = (entry for entry in archive.infolist() if entry.filename.endswith(".sdf"))
-        if member.file_size > _LARGEST:
-            raise DataError(f"{path}: {member.filename} claims {member.file_size} bytes; at most {_LARGEST} are read")
-        for molecule in read(Path(archive.extract(member, folder)), on_error=failures.add):
+    with TemporaryDirectory() as folder:
+        (sdf,) = unpack(path, (Path(file).with_suffix(".sdf").name,), Path(folder))
+        for molecule in read(sdf, on_error=failures.add):
             text = str((molecule.labels or {})["lbls"])
             # Molecules without any amide have no marks.
             values = np.zeros(len(molecule)) if text == "NA" else np.array(text.split(","), np.float64)

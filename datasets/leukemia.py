@@ -69,7 +69,7 @@ def read_expression(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], NDArr
     DataError
         A row with another number of cells, a cell that is no number, a gene that comes twice.
     """
-    header, *lines = path.read_text(encoding="utf-8").splitlines()
+    header, *lines = _lines(path) or [""]
     patients = tuple(header.split("\t")[1:])
     rows: dict[str, list[float]] = {}
     for number, line in enumerate(lines, 2):
@@ -94,10 +94,17 @@ def read_classes(path: Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     DataError
         It is none.
     """
-    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = [line.split() for line in _lines(path) if line.strip()]
     if len(lines) != 3 or lines[1][:1] != ["#"] or not set(lines[2]) <= set(lines[1][1:]):
         raise DataError(
             f"{path.name} is no CLS file; expected counts, # and the classes' names, and each sample's class"
         )
     names = tuple(lines[1][1:])
     return names, np.array([names.index(label) for label in lines[2]], np.int64)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path.name} is no text in UTF-8: {error}") from error

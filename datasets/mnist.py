@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sciexplain.datasets.fetch import download, local_file
+from sciexplain.datasets.fetch import Source, download, local_file
 from sciexplain.datasets.idx import read_idx
 from sciexplain.datasets.labelled import LabelledImages
 
@@ -40,7 +40,7 @@ def load_mnist() -> LabelledImages:
         with np.load(local, allow_pickle=False) as arrays:
             return _labelled(arrays["images"], arrays["labels"], trained_on=0)
     files = [
-        download(_MIRROR + name, name="MNIST", sha256=digest, local=_LOCAL_FILE, extra="images")
+        download(Source(_MIRROR + name, digest, _LOCAL_FILE), name="MNIST", extra="images")
         for name, digest in _SHA256.items()
     ]
     train_images, train_labels, test_images, test_labels = map(read_idx, files)

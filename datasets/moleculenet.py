@@ -27,9 +27,9 @@ class _Table:
     split: Literal["random", "scaffold"]
 
 
-def _source(local: str, url: str, sha256: str, *, same: bool) -> Source:
-    """``same`` where the published file is known to be this one, by the checksums that others give of it."""
-    return Source(_BUCKET + url, sha256 if same else None, f"molecules/moleculenet/{local}", sha256)
+def _source(local: str, url: str, sha256: str, md5: str | None = None) -> Source:
+    """``md5`` is the published file's, where the local one is packed otherwise."""
+    return Source(_BUCKET + url, None if md5 else sha256, f"molecules/moleculenet/{local}", sha256, md5)
 
 
 _TABLES = {
@@ -38,7 +38,6 @@ _TABLES = {
             "ESOL_delaney-processed.csv",
             "delaney-processed.csv",
             "8c06a76f0c6487d29ab0f903e6a7a7139f189ab3c1178f159c8be8964602f189",
-            same=True,
         ),
         "Compound ID",
         ("measured log solubility in mols per litre",),
@@ -52,7 +51,6 @@ _TABLES = {
             "FreeSolv_SAMPL.csv",
             "SAMPL.csv",
             "ab5895d914ee87cb563bd7b9611e869527bba45bec6b014d34dc495a0f9dcb72",
-            same=False,
         ),
         "iupac",
         ("expt",),
@@ -66,7 +64,6 @@ _TABLES = {
             "Lipophilicity.csv",
             "Lipophilicity.csv",
             "aed41590cb30609d51d8e08ad3ff06495a76e80e211358801f596b10da69bacd",
-            same=True,
         ),
         "CMPD_CHEMBLID",
         ("exp",),
@@ -76,7 +73,7 @@ _TABLES = {
         "random",
     ),
     "BBBP": _Table(
-        _source("BBBP.csv", "BBBP.csv", "d07a38487aeac5cee5508413e468043ef3097451d2a112701c2d60be9ec6b662", same=True),
+        _source("BBBP.csv", "BBBP.csv", "d07a38487aeac5cee5508413e468043ef3097451d2a112701c2d60be9ec6b662"),
         "name",
         ("p_np",),
         ("crosses the blood-brain barrier",),
@@ -89,7 +86,7 @@ _TABLES = {
             "tox21.csv.gz",
             "tox21.csv.gz",
             "b0712b58280c1c87660d6abc23e199389372979a9d85f850cb27cdec6aa7c2af",
-            same=False,
+            md5="2882d69e70bba0fec14995f26787cc25",
         ),
         "mol_id",
         _TOX21,

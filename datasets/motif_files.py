@@ -16,16 +16,14 @@ _FILES = {
     # V. Vorontsov et al., Nucleic Acids Res. 52, D154 (2024): 1 443 motifs of human and mouse.
     "hocomoco12": Source(
         "https://hocomoco12.autosome.org/final_bundle/hocomoco12/H12CORE/formatted_motifs/H12CORE_meme_format.meme",
-        None,
-        "genomics/motifs/H12CORE_meme_format.meme",
         "dd380406bc82a70bc045e26c1e615bca368b9a281f987caa12a8a5a408bd104a",
+        "genomics/motifs/H12CORE_meme_format.meme",
     ),
     # I. Rauluseviciute et al., Nucleic Acids Res. 52, D174 (2024): 182 clusters, each by its consensus.
     "jaspar2024": Source(
         _GRELU + "jaspar_2024_consensus.meme",
-        None,
-        "genomics/motifs/jaspar_2024_consensus.meme",
         "bb1d11c1c902de5485774d5184bfb591bf6324fb4936cbcd709646345cfb318e",
+        "genomics/motifs/jaspar_2024_consensus.meme",
     ),
 }
 

@@ -16,9 +16,8 @@ from sciexplain.errors import DataError
 _FOLDER = "https://archive.ics.uci.edu/ml/machine-learning-databases/molecular-biology/promoter-gene-sequences/"
 _SOURCE = Source(
     _FOLDER + "promoters.data",
-    None,
-    "genomics/uci_promoters/promoters.data",
     "9cba9e8661ab04760d69b857f62259233446f2dce5ec9b515efe0b23c315bb29",
+    "genomics/uci_promoters/promoters.data",
 )
 _LENGTH = 57
 

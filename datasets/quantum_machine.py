@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import tarfile
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from sciexplain.datasets.archives import read_members, unpack
 from sciexplain.datasets.fetch import Source, fetch
 from sciexplain.datasets.molecules import Failures, LabelledMolecules
 from sciexplain.datasets.splits import random_split
@@ -26,9 +25,10 @@ _QM7 = Source(
     "a39add8092b42f389c8b87ad7521be34d90dd7e775d1ef2ab251e52be98a3887",
 )
 _QM9 = Source(
-    "https://deepchemdata.s3-us-west-1.amazonaws.com/datasets/molnet_publish/qm9.zip",
+    "https://deepchemdata.s3-us-west-1.amazonaws.com/datasets/gdb9.tar.gz",
     None,
-    "molecules/qm9/qm9.zip",
+    "molecules/qm9/gdb9.tar.gz",
+    md5="560f62d8e6c992ca0cf8ed8d013f9131",
 )
 _QM9_UNITS = {
     **{"A": "GHz", "B": "GHz", "C": "GHz", "mu": "D", "alpha": "bohr³", "r2": "bohr²", "cv": "cal/(mol K)"},
@@ -52,14 +52,11 @@ def load_qm7() -> LabelledMolecules:
     path = fetch(_QM7, name="QM7")
     frames: dict[str, str] = {}
     listed: list[list[str]] = []
-    with tarfile.open(path) as archive:
-        for info in archive:
-            wanted = "/qm7/" in info.name or info.name.endswith("/hof_qm7.txt")
-            file = archive.extractfile(info) if wanted and info.isfile() else None
-            if file is not None and info.name.endswith(".txt"):
-                listed = [line.split() for line in file.read().decode("ascii").splitlines() if line.strip()]
-            elif file is not None and info.name.endswith(".xyz"):
-                frames[Path(info.name).name] = file.read().decode("ascii")
+    for name, content in read_members(path, lambda inside: "/qm7/" in inside or inside.endswith("/hof_qm7.txt")):
+        if name == "hof_qm7.txt":
+            listed = [line.split() for line in content.decode("ascii").splitlines() if line.strip()]
+        elif name.endswith(".xyz"):
+            frames[name] = content.decode("ascii")
     if not listed or not frames:
         raise DataError(f"{path}: found no hof_qm7.txt with geometries; expected the test data of qml")
     energies = {name: float(energy) for name, energy, *_ in listed}
@@ -142,10 +139,6 @@ def _geometries(frames: dict[str, str], failures: Failures) -> list[Molecule]:
 @contextmanager
 def _unpacked(path: Path) -> Iterator[tuple[Path, Path]]:
     """The two files of QM9's archive, for as long as they are read."""
-    names = ("gdb9.sdf", "gdb9.sdf.csv")
-    with TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
-        missing = set(names) - set(archive.namelist())
-        if missing:
-            raise DataError(f"{path}: found no {', '.join(sorted(missing))}; expected QM9 as MoleculeNet has it")
-        sdf, table = (Path(archive.extract(name, folder)) for name in names)
+    with TemporaryDirectory() as folder:
+        sdf, table = unpack(path, ("gdb9.sdf", "gdb9.sdf.csv"), Path(folder))
         yield sdf, table

@@ -174,5 +174,5 @@ def load(name: str) -> Labelled:
 
 def _entry(name: str) -> Entry:
     if name not in REGISTRY:
-        raise DataError(f"no data set is named {name!r}; there are: {', '.join(REGISTRY)}")
+        raise DataError(f"no data set is named {name[:80]!r}; there are: {', '.join(REGISTRY)}")
     return REGISTRY[name]

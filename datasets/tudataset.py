@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import tarfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciexplain._optional import require
+from sciexplain.datasets.archives import read_members
 from sciexplain.datasets.fetch import Source, fetch
 from sciexplain.datasets.molecules import Failures, LabelledMolecules, divide
 from sciexplain.domains.molecules.convert import from_mol
@@ -25,7 +24,11 @@ _MUTAGENICITY = Source(
     "molecules/mutagenicity/Mutagenicity_with_edge_gt.tar.gz",
     "58f8f341be8b6a7f6a0b33703ee10a06eeea4dbc1974c8ef7b5b4ca191b1d057",
 )
-_MUTAG = Source("https://www.chrsmrrs.com/graphkerneldatasets/MUTAG.zip", None, "molecules/mutag/MUTAG.zip")
+_MUTAG = Source(
+    "https://www.chrsmrrs.com/graphkerneldatasets/MUTAG.zip",
+    "c419bdc853c367d2d83da4973c45100954ae15e10f5ae2cddde6ca431f8207f6",
+    "molecules/mutag/MUTAG.zip",
+)
 _ELEMENTS = {
     "Mutagenicity": (6, 8, 17, 1, 7, 9, 35, 16, 15, 53, 11, 19, 3, 20),
     "MUTAG": (6, 7, 8, 9, 53, 17, 35),
@@ -134,17 +137,7 @@ def _mol(numbers: list[int], bonds: dict[tuple[int, int], str], *, whole: bool) 
 
 def _tables(name: str, path: Path) -> tuple[Callable[[str], NDArray[np.int64]], Callable[[str], bool]]:
     """Reading a text file of the archive by the end of its name, and asking whether there is one."""
-    contents: dict[str, bytes] = {}
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                contents[Path(member).name] = archive.read(member)
-    else:
-        with tarfile.open(path) as tar:
-            for info in tar:
-                file = tar.extractfile(info) if f"/{name}_" in info.name and info.isfile() else None
-                if file is not None:
-                    contents[Path(info.name).name] = file.read()
+    contents = dict(read_members(path, lambda inside: f"/{name}_" in inside))
 
     def has(what: str) -> bool:
         return f"{name}_{what}.txt" in contents
@@ -152,6 +145,9 @@ def _tables(name: str, path: Path) -> tuple[Callable[[str], NDArray[np.int64]], 
     def table(what: str) -> NDArray[np.int64]:
         if not has(what):
             raise DataError(f"{path}: found no {name}_{what}.txt; expected the text files of TUDataset")
-        return np.loadtxt(io.BytesIO(contents[f"{name}_{what}.txt"]), dtype=np.int64, delimiter=",")
+        try:
+            return np.loadtxt(io.BytesIO(contents[f"{name}_{what}.txt"]), dtype=np.int64, delimiter=",")
+        except ValueError as error:
+            raise DataError(f"{path}: {name}_{what}.txt is no table of whole numbers: {error}") from error
 
     return table, has

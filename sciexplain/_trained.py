@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules import module as modules
 
 from sciexplain._files import written
+from sciexplain._json import read_json
 from sciexplain._optional import require
 from sciexplain.errors import ModelError, SciExplainError
 
 _FORMAT = 1
+_SPARE = 1 << 20
+"""Numbers that a network may have beyond those of its file: what is not kept, such as tables of positions."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -56,8 +63,8 @@ def load(
     Parameters
     ----------
     build
-        From that content to the network, whose weights may be anything. A ``ValueError``, ``KeyError``, ``TypeError``
-        or ``AttributeError`` says that the content is damaged.
+        From that content to the network, whose weights may be anything. It may raise anything where the content is
+        damaged, and is stopped where the network grows beyond what the weights' file holds.
     writer
         The command that writes such folders.
 
@@ -70,20 +77,22 @@ def load(
     for file in files:
         if not (path / file).is_file():
             raise ModelError(f"{path}: found no {file}; expected a folder that `{writer}` wrote")
+    info = read_json(path / files[0], what=f"{name} that `{writer}` wrote", error=ModelError)
+    safetensors = require("safetensors.torch", extra=domain)
     try:
-        info = json.loads((path / files[0]).read_text(encoding="utf-8"))
         found = info.get("format"), info.get("domain", domain)  # early folders of molecules do not say
         if found != (_FORMAT, domain):
             raise ModelError(
                 f"{path / files[0]} has format {found[0]!r} of {found[1]!r}; this reads {_FORMAT} of {domain!r}, which "
                 f"`{writer}` writes"
             )
-        network = build(info)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, SciExplainError):
-            raise
-        raise ModelError(f"{path / files[0]} cannot be read: {type(error).__name__}: {error}") from error
-    safetensors = require("safetensors.torch", extra=domain)
+        with _no_larger_than(path / files[1], name):
+            network = build(info)
+    except SciExplainError:
+        raise
+    except Exception as error:  # a builder answers what is damaged with many kinds
+        first = str(error).strip().partition("\n")[0]
+        raise ModelError(f"{path / files[0]} cannot be read: {type(error).__name__}: {first}") from error
     try:
         safetensors.load_model(network, str(path / files[1]))
     except Exception as error:  # safetensors has an error class of its own, torch raises RuntimeError
@@ -91,3 +100,36 @@ def load(
         raise ModelError(f"{path / files[1]} does not hold this {name}'s weights: {reason}") from error
     network.info = info
     return network.eval().requires_grad_(False)
+
+
+@contextmanager
+def _no_larger_than(weights: Path, name: str) -> Iterator[None]:
+    """Refuse a network that has more than its weights, before it takes the memory: a description of a few bytes may ask
+    for layers of any width and number."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(weights, "pt") as file:
+            shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118  # it is no mapping
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{weights} does not hold this {name}'s weights: {error}") from error
+    numbers, count = _SPARE + 2 * sum(map(math.prod, shapes)), 64 + 4 * len(shapes)
+    mine = threading.get_ident()
+
+    def registered(module: nn.Module, key: str, value: Tensor | None) -> None:
+        nonlocal numbers, count
+        if value is not None and threading.get_ident() == mine:
+            numbers, count = numbers - value.numel(), count - 1
+            if numbers < 0 or count < 0:
+                raise ModelError(
+                    f"{weights} does not hold this {name}'s weights: {name}.json asks for far more numbers"
+                )
+
+    with ExitStack() as hooks:
+        for register in (
+            modules.register_module_parameter_registration_hook,
+            modules.register_module_buffer_registration_hook,
+        ):
+            hook = register(registered)
+            hooks.callback(hook.remove)
+        yield

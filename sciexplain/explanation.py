@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ._json import read_json
 from .engine.base import UnknownOperation
 from .engine.ledger import ACCOUNTS, Ledger, LedgerRow
 from .errors import DataError
@@ -163,7 +164,11 @@ def load(path: str | os.PathLike[str]) -> Explanation:
     Raises
     ------
     DataError
-        When a file is missing or of another format.
+        When a file is missing, damaged or of another format.
+
+    Notes
+    -----
+    Neither file can hold code: one has numbers, the other text.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -172,36 +177,56 @@ def load(path: str | os.PathLike[str]) -> Explanation:
     for part in (file, file.with_suffix(".json")):
         if not part.is_file():
             raise DataError(f"No file {part}; an explanation is a .safetensors file with a .json file beside it.")
-    try:
-        document = json.loads(file.with_suffix(".json").read_text())
-        version = document.get("format")
-    except (ValueError, AttributeError) as error:
-        raise DataError(f"{file.with_suffix('.json')} is no explanation: {error}.") from None
+    document = read_json(file.with_suffix(".json"), what="explanation")
+    version = document.get("format") if isinstance(document, dict) else None
     if version != FORMAT:
-        raise DataError(f"{file} has format {version!r}; this version reads format {FORMAT}.")
+        raise DataError(f"{file.with_suffix('.json')} has format {version!r}; this version reads format {FORMAT}.")
     try:
         return _explanation(document, load_file(file))
-    except (KeyError, TypeError, SafetensorError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OSError, RecursionError, SafetensorError) as error:
         raise DataError(
             f"{file} and {file.with_suffix('.json').name} are cut off or do not belong together: {error!r}."
         ) from None
 
 
 def _explanation(document: dict[str, Any], tensors: dict[str, Tensor]) -> Explanation:
-    ledger = document["ledger"]
+    """The explanation of a document, every part of which is held to the type that its attribute has."""
+    ledger, unknown = document["ledger"], document["unknown"]
+
+    def one(name: str, *, needed: bool = True) -> Any:
+        value = _unpack(document.get(name), tensors)
+        return value if value is None and not needed else _of(Tensor, value, name)
+
+    def several(name: str, *, needed: bool = True) -> Any:
+        value = _unpack(document.get(name), tensors)
+        parts = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
+        if needed or value is not None:
+            for part in parts:
+                _of(Tensor | tuple | None, part, name)
+        return value
+
+    score = one("score")
+    if score.ndim != 1:
+        raise ValueError(f"score has shape {tuple(score.shape)}")
     return Explanation(
-        relevance=_unpack(document["relevance"], tensors),
-        output=_unpack(document["output"], tensors),
-        target=_unpack(document["target"], tensors),
-        score=_unpack(document["score"], tensors),
-        method=document["method"],
-        layers=_unpack(document["layers"], tensors),
+        relevance=several("relevance"),
+        output=one("output"),
+        target=one("target", needed=False),
+        score=score,
+        method=_of(str, document["method"], "method"),
+        layers=_of(dict, several("layers"), "layers"),
         ledger=None if ledger is None else _unpack_ledger(ledger, tensors),
-        unknown=tuple(UnknownOperation(*u) for u in document["unknown"]),
-        stepped_over=document["stepped_over"],
-        convergence_error=_unpack(document.get("convergence_error"), tensors),  # younger than the format
-        multipliers=_unpack(document.get("multipliers"), tensors),
+        unknown=tuple(UnknownOperation(_of(str, o, "unknown"), _of(str, m, "unknown"), int(n)) for o, m, n in unknown),
+        stepped_over=_of(str | None, document["stepped_over"], "stepped_over"),
+        convergence_error=one("convergence_error", needed=False),  # younger than the format
+        multipliers=several("multipliers", needed=False),
     )
+
+
+def _of(kind: Any, value: Any, name: str) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is a {type(value).__name__}")
+    return value
 
 
 def _safetensors_path(path: str | os.PathLike[str]) -> Path:
@@ -246,7 +271,10 @@ def _pack_ledger(ledger: Ledger, tensors: dict[str, Tensor]) -> dict[str, Any]:
 
 def _unpack_ledger(document: dict[str, Any], tensors: dict[str, Tensor]) -> Ledger:
     rows = tuple(
-        LedgerRow(*words, *(tensors[f"ledger.rows.{column}"][i] for column in _COLUMNS))
-        for i, words in enumerate(document["rows"])
+        LedgerRow(
+            *(_of(str, word, "ledger") for word in (operation, module, treatment)),
+            *(tensors[f"ledger.rows.{column}"][i] for column in _COLUMNS),
+        )
+        for i, (operation, module, treatment) in enumerate(document["rows"])
     )
     return Ledger(tensors["ledger.gap"], {a: tensors[f"ledger.absorbed.{a}"] for a in ACCOUNTS}, rows)

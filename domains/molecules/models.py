@@ -17,6 +17,7 @@ from sciexplain.domains.molecules.families.unpickling import read
 from sciexplain.errors import ModelError
 from sciexplain.runs.models import load_model as build_model
 
+_LARGEST_CONFIG = 1 << 20
 _SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", "")
 
 
@@ -102,9 +103,13 @@ def _from_file(path: Path, *, unsafe_pickle: bool) -> tuple[nn.Module, dict[str,
     content = read(path, unsafe_pickle=unsafe_pickle)
     if isinstance(content, nn.Module):
         return content, {"units": _schnetpack_units(path.with_name("config.yaml"))}
-    if isinstance(content, Mapping) and "message_passing" in content.get("hyper_parameters", {}):
-        return _chemprop(content, path), {"tasks": tuple(content.get("output_columns") or ())}
-    held = f"a dict of {', '.join(map(str, list(content)[:4]))}, …" if isinstance(content, Mapping) else type(content)
+    if isinstance(content, Mapping):
+        settings, columns = content.get("hyper_parameters"), content.get("output_columns")
+        if isinstance(settings, Mapping) and "message_passing" in settings:
+            return _chemprop(content, path), {"tasks": _texts(columns)}
+        held = f"a dict of {', '.join([str(name)[:40] for name in content if isinstance(name, str)][:4])}, …"
+    else:
+        held = f"a {type(content).__name__}"
     raise ModelError(
         f"{path} holds {held}; expected a model of chemprop 2 or SchNetPack. For a state_dict give the model "
         "as MODULE:FUNCTION and the file as weights."
@@ -118,7 +123,7 @@ def _chemprop(content: Mapping[str, Any], path: Path) -> nn.Module:
     buffer.seek(0)
     try:
         return require("chemprop.models", extra="molecules").MPNN.load_from_file(buffer, map_location="cpu")
-    except (KeyError, TypeError, RuntimeError, AttributeError) as error:
+    except Exception as error:  # chemprop calls what the file says, as far as it was let through, with what it says
         first = str(error).strip().partition("\n")[0]
         raise ModelError(
             f"{path} cannot be read as a chemprop MPNN: {type(error).__name__}: {first}. Files of chemprop 1 and 2.0 "
@@ -128,13 +133,15 @@ def _chemprop(content: Mapping[str, Any], path: Path) -> nn.Module:
 
 def _schnetpack_units(config: Path) -> dict[str, Any]:
     """The unit of each property, from the configuration that a run of SchNetPack wrote beside its model."""
-    if not config.is_file():
+    if not config.is_file() or config.stat().st_size > _LARGEST_CONFIG:
         return {}
-    omega = require("omegaconf", extra="molecules")
+    yaml: Any = require("yaml", extra="molecules")
     try:
-        data = omega.OmegaConf.to_container(omega.OmegaConf.load(config), resolve=False)["data"]
-        return dict(data["property_units"])
-    except (KeyError, TypeError, ValueError, OSError):
+        text = config.read_text(encoding="utf-8")
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            return {}  # aliases of aliases grow without bound when they are merged, and training writes none
+        return dict(yaml.safe_load(text)["data"]["property_units"])
+    except (KeyError, TypeError, ValueError, OSError, RecursionError, yaml.YAMLError):
         return {}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from ..errors import DataError
+
+_TYPES = ("bool", "uint8", *(f"int{bits}" for bits in (8, 16, 32, 64)), *(f"float{bits}" for bits in (16, 32, 64)))
+_MOST_BYTES = 1 << 31
 
 
 def of_bytes(data: bytes) -> str:
@@ -61,9 +67,27 @@ def packed(value: Tensor) -> dict[str, Any]:
 
 
 def unpacked(entry: Mapping[str, Any]) -> NDArray[Any]:
-    """The array of :func:`packed`."""
-    data = zlib.decompress(base64.b64decode(entry["zlib_base64"]))
-    return np.frombuffer(data, np.dtype(entry["dtype"]).newbyteorder("<")).reshape(entry["shape"])
+    """The array of :func:`packed`.
+
+    Raises
+    ------
+    DataError
+        The bytes are not as many as the shape says; more than that are not unpacked.
+    """
+    shape, kind = entry["shape"], entry["dtype"]
+    if kind not in _TYPES or any(side < 0 for side in shape):
+        raise DataError(f"found an array of type {kind!r} and shape {shape}; expected one that a record packs")
+    dtype = np.dtype(kind).newbyteorder("<")
+    size = math.prod(shape) * dtype.itemsize
+    if size > _MOST_BYTES:
+        raise DataError(f"found an array of {size} bytes; at most {_MOST_BYTES} are unpacked")
+    try:
+        data = zlib.decompressobj().decompress(base64.b64decode(entry["zlib_base64"]), size + 1)
+    except (zlib.error, ValueError) as error:
+        raise DataError(f"found an array that cannot be unpacked: {error}") from error
+    if len(data) != size:
+        raise DataError(f"found an array of other than the {size} bytes that its shape {shape} needs")
+    return np.frombuffer(data, dtype).reshape(shape)
 
 
 def _bytes(value: Tensor) -> bytes:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from .._files import PathName, written
+from .._json import read_json
 from ..errors import DataError
 from . import digest
+from .check import misfits
 
 if TYPE_CHECKING:
     from .verify import Verification
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 FORMAT = "sciexplain-record"
 FORMAT_VERSION = 1
 _KINDS = (".json", ".html", ".pdf")
-_NEEDED = ("input", "model", "versions", "question", "decision", "relevance", "caveats", "digest")
 
 
 @dataclass(frozen=True)
@@ -161,14 +162,9 @@ def load(path: PathName) -> Record:
     Raises
     ------
     DataError
-        There is none, or it is of a later version.
+        There is none, it is of a later version, or it does not have a record's form.
     """
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise DataError(f"{path} is no record: {error}; expected the .json that a record was saved as") from error
+    document = read_json(Path(path), what="record")
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise DataError(f"{path} is no record: expected the .json that a record was saved as")
     of_version = document.get("format_version")
@@ -177,7 +173,7 @@ def load(path: PathName) -> Record:
             f"{path} has record format {of_version}; this version of sciexplain reads up to {FORMAT_VERSION}: install "
             "a newer one"
         )
-    if missing := [name for name in _NEEDED if name not in document]:
-        raise DataError(f"{path} is no whole record: it has no {missing[0]!r}")
+    if wrong := next(misfits({"signed_off": [], **document}), None):
+        raise DataError(f"{path} is no whole record: {wrong}")
     signed_off = tuple(document.pop("signed_off", ()))
     return Record(document, signed_off)

@@ -1,5 +1,6 @@
-"""Trust on first use, and the local folder; the published files of MNIST are in test_mnist.py."""
+"""Checksums, and the local folder; the published files of MNIST are in test_mnist.py."""
 
+import dataclasses
 import hashlib
 
 import pytest
@@ -12,6 +13,16 @@ def no_network(*_, **__):
     raise ConnectionError("no route to host")
 
 
+def giving(content):
+    """What fetches nothing else, whatever is asked for."""
+
+    def downloader(url, output_file, pooch):
+        with open(output_file, "wb") as file:
+            file.write(content)
+
+    return downloader
+
+
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     import pooch
@@ -22,29 +33,62 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache" / "x"
 
 
-SOURCE = Source("https://example.org/data/x.zip", None, "molecules/x.zip", hashlib.sha256(b"local").hexdigest())
+SOURCE = Source(
+    "https://example.org/data/x.zip",
+    hashlib.sha256(b"published").hexdigest(),
+    "molecules/x.zip",
+    hashlib.sha256(b"local").hexdigest(),
+)
 
 
-def test_first_download_is_believed_and_then_held_to(cache, monkeypatch):
-    (cache / "x.zip").write_bytes(b"first")
-    with pytest.warns(UserWarning, match=r"No checksum of X's x\.zip is known"):
-        assert fetch(SOURCE, name="X") == cache / "x.zip"
-    assert (cache / "x.zip.sha256").read_text() == hashlib.sha256(b"first").hexdigest() + "\n"
-    assert fetch(SOURCE, name="X").read_bytes() == b"first"
-
-    (cache / "x.zip").write_bytes(b"second")
-
-    def downloader(url, output_file, caller):
-        with open(output_file, "wb") as file:
-            file.write(b"third")
-
-    monkeypatch.setattr("pooch.core.choose_downloader", lambda *_, **__: downloader)
-    with pytest.raises(DataError, match="differs from what was fetched first"):
+def test_what_is_fetched_is_checked_before_it_is_used(cache, monkeypatch):
+    monkeypatch.setattr("sciexplain.datasets.fetch._downloaded", giving(b"another"))
+    with pytest.raises(DataError, match=r"X's x\.zip from https://example\.org/data/x\.zip differs from the published"):
         fetch(SOURCE, name="X")
+    assert not list(cache.iterdir())
+    monkeypatch.setattr("sciexplain.datasets.fetch._downloaded", giving(b"published"))
+    assert fetch(SOURCE, name="X").read_bytes() == b"published"
+
+
+def test_a_cached_file_is_checked_too(cache, monkeypatch):
+    (cache / "x.zip").write_bytes(b"changed since")
+    monkeypatch.setattr("sciexplain.datasets.fetch._downloaded", no_network)
+    with pytest.raises(DataError, match="cannot be fetched"):
+        fetch(SOURCE, name="X")
+    (cache / "x.zip").write_bytes(b"published")
+    assert fetch(SOURCE, name="X") == cache / "x.zip"
+
+
+def test_an_md5_is_enough_where_others_give_no_more(cache, monkeypatch):
+    source = dataclasses.replace(SOURCE, sha256=None, md5=hashlib.md5(b"published").hexdigest())
+    monkeypatch.setattr("sciexplain.datasets.fetch._downloaded", giving(b"another"))
+    with pytest.raises(DataError, match="differs"):
+        fetch(source, name="X")
+    monkeypatch.setattr("sciexplain.datasets.fetch._downloaded", giving(b"published"))
+    assert fetch(source, name="X").read_bytes() == b"published"
+
+
+def test_what_nobody_has_said_the_checksum_of_is_not_fetched(cache, monkeypatch, tmp_path):
+    source = dataclasses.replace(SOURCE, url="https://example.org/data/y.zip", sha256=None)
+    monkeypatch.setattr("sciexplain.datasets.fetch._downloaded", giving(b"published"))
+    with pytest.raises(DataError, match=r"no published checksum.* put it at molecules/y\.zip in a folder"):
+        fetch(source, name="X")
+    (tmp_path / "molecules").mkdir()
+    (tmp_path / "molecules" / "y.zip").write_bytes(b"fetched by hand")
+    monkeypatch.setenv("SCIEXPLAIN_DATA", str(tmp_path))
+    assert fetch(source, name="X") == tmp_path / "molecules" / "y.zip"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://example.org/x.zip", "file:///etc/passwd", "ftp://example.org/x", "/etc/passwd"]
+)
+def test_only_https_is_an_address(url):
+    with pytest.raises(DataError, match="expected one that begins with https"):
+        dataclasses.replace(SOURCE, url=url)
 
 
 def test_without_network_says_what_to_do(cache, monkeypatch):
-    monkeypatch.setattr("pooch.core.choose_downloader", no_network)
+    monkeypatch.setattr("sciexplain.datasets.fetch._downloaded", no_network)
     with pytest.raises(DataError, match=r"connect to the network once.* SCIEXPLAIN_DATA to a folder with molecules/x"):
         fetch(SOURCE, name="X")
 

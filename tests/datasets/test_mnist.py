@@ -69,7 +69,7 @@ def test_download_that_differs_is_refused(no_local_data, cache, monkeypatch, tmp
         with open(output_file, "wb") as file:
             file.write(b"another file")
 
-    monkeypatch.setattr("pooch.core.choose_downloader", lambda *_, **__: downloader)
+    monkeypatch.setattr("sciexplain.datasets.fetch._downloaded", downloader)
     with pytest.raises(DataError, match="differs from the published file"):
         datasets.load("mnist")
     assert not list(cache.iterdir())

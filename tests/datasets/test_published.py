@@ -152,12 +152,11 @@ def test_mutag_from_text_files(tmp_path, monkeypatch):
         "graph_labels": ["1", "-1"],
         "node_labels": ["0"] * 6 + ["1", "2", "2"] + ["0"] * 6,
     }
-    path = tmp_path / "molecules" / "mutag" / "MUTAG.zip"
-    path.parent.mkdir(parents=True)
+    path = tmp_path / "MUTAG.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for what, lines in texts.items():
             archive.writestr(f"MUTAG/MUTAG_{what}.txt", "\n".join(lines) + "\n")
-    monkeypatch.setenv("SCIEXPLAIN_DATA", str(tmp_path))
+    monkeypatch.setattr("sciexplain.datasets.tudataset.fetch", lambda source, *, name: path)
     data = datasets.load("mutag")
     assert not data.failures
     assert data.targets[:, 0].tolist() == [1, 0]

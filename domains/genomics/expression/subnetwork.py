@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciexplain._csv import text_cell
 from sciexplain._files import PathName, written
 from sciexplain._optional import require
 from sciexplain.domains.genomics.expression.gene_network import GeneNetwork
@@ -112,7 +113,8 @@ class Subnetwork:
 
         def put(table: list[list[Any]], file: Path) -> None:
             with file.open("w", newline="", encoding="utf-8") as handle:
-                csv.writer(handle, lineterminator="\n").writerows(table)
+                cells = ([text_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in table)
+                csv.writer(handle, lineterminator="\n").writerows(cells)
 
         return [
             written(f"{stem}.{kind}.csv", partial(put, table)) for kind, table in (("nodes", nodes), ("edges", edges))

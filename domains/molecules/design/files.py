@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sciexplain._csv import text_cell
 from sciexplain._files import PathName, written
 from sciexplain._optional import require
 from sciexplain.domains.molecules.molecule import Molecule
@@ -28,7 +29,10 @@ def write_csv(path: PathName, rows: Sequence[Mapping[str, Any]]) -> Path:
         with file.open("w", encoding="utf-8", newline="") as stream:
             table = csv.DictWriter(stream, columns)
             table.writeheader()
-            table.writerows(rows)
+            table.writerows(
+                {key: text_cell(value) if isinstance(value, str) else value for key, value in row.items()}
+                for row in rows
+            )
 
     return written(path, write)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+import pickletools
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 from sciexplain._optional import require
 from sciexplain.domains.molecules.families.schnetpack import library as schnetpack
 from sciexplain.errors import ModelError
+from sciexplain.runs.checkpoints import check_size
 
 _MODULES = (
     "chemprop.nn.agg",
@@ -86,16 +88,18 @@ def read(path: Path, *, unsafe_pickle: bool = False) -> Any:
     Notes
     -----
     The file's list of names is looked at before anything is built, and torch's restricted unpickler
-    (``weights_only=True``) then builds nothing but what is on that list and on this module's own.
+    (``weights_only=True``) then builds nothing but what is on that list and on this module's own. Names with two
+    underscores on either side are refused even as texts: as attributes of a layer, such as ``__reduce_ex__``, they
+    would be asked by whatever copies or saves it later.
     """
     if unsafe_pickle:
         return _loaded(path, weights_only=False)
     if not hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):
         raise ModelError(f"{path}: reading whole models safely needs torch 2.6 or newer; this is {torch.__version__}.")
-    if not zipfile.is_zipfile(path):
+    if not check_size(path):
         raise ModelError(f"{path} cannot be read as a file of torch.save (of torch 1.6 or newer).")
     try:
-        names = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+        names = sorted({*torch.serialization.get_unsafe_globals_in_checkpoint(path), *_special_names(path)})
     except Exception as error:  # a damaged file is answered with many kinds
         raise ModelError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
     known = {name: _known(name) for name in names}
@@ -109,6 +113,16 @@ def read(path: Path, *, unsafe_pickle: bool = False) -> Any:
     allowed: list[Any] = [(found, name) for name, found in known.items()]
     with torch.serialization.safe_globals(allowed):
         return _loaded(path, weights_only=True)
+
+
+def _special_names(path: Path) -> Iterator[str]:
+    """Texts of the pickle that are names which Python itself asks objects for."""
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if entry.filename.rpartition("/")[2] == "data.pkl":
+                for _, value, _ in pickletools.genops(archive.read(entry)):
+                    if isinstance(value, str) and value.startswith("__") and value.endswith("__"):
+                        yield value
 
 
 def _known(name: str) -> Callable[..., Any] | None:
