@@ -15,12 +15,13 @@ from sciexplain.domains.images.counterfactual import ImageCounterfactual, counte
 from sciexplain.domains.images.explain import ImageExplanation, explain
 from sciexplain.domains.images.figures import contrast_figure, figure, methods_figure
 from sciexplain.domains.images.heatmap import limit, overlay, render
+from sciexplain.domains.images.listing import list_images
 from sciexplain.domains.images.maximize import ImageMaximization, maximize
 from sciexplain.domains.images.maximize_figure import counterfactual_figure, maximization_figure
 from sciexplain.domains.images.models import load_model, load_prior
 from sciexplain.domains.images.preprocess import Preprocess
 from sciexplain.domains.images.prototypes import limits_figure, prototype_limits, prototypes
-from sciexplain.domains.images.read import Picture, list_images, read, read_one
+from sciexplain.domains.images.read import Picture, attempts, count, read, read_one
 from sciexplain.domains.images.save import save
 from sciexplain.domains.images.segment import Region, segment
 
@@ -32,11 +33,13 @@ __all__ = [
     "Picture",
     "Preprocess",
     "Region",
+    "attempts",
     "audit",
     "concept_graph_figure",
     "concepts_figure",
     "contrast",
     "contrast_figure",
+    "count",
     "counterfactual",
     "counterfactual_figure",
     "evaluate",

@@ -1,10 +1,14 @@
 """Pictures kept as numpy arrays: which axis is which, and one picture at a time out of NPY and NPZ files."""
 
 import zipfile
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import islice
+from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -15,6 +19,9 @@ from sciexplain.errors import DataError
 
 LAYOUTS = ("HW", "HWC", "CHW", "NHW", "NHWC", "NCHW")
 _CHANNELS = (1, 3, 4)
+_HEADER = 2**14
+# What deflate can pack into one byte; what may be unpacked from that at all; and from one byte where it is more.
+_DEFLATE, _MUCH, _OFTEN = 1032, 2**30, 200
 
 
 def layout_of(shape: tuple[int, ...], layout: str | None = None) -> str:
@@ -65,82 +72,138 @@ def picture_of(samples: NDArray, layout: str, reading: Reading) -> NDArray[np.fl
     """One picture of axes ``HW``, ``HWC`` or ``CHW`` as (H, W, C) in 0..1; four channels end in alpha."""
     channels_last = np.moveaxis(samples, 0, -1) if layout == "CHW" else samples.reshape(*samples.shape[:2], -1)
     height, width, channels = channels_last.shape
-    reading.check_size(height, width)
+    reading.check_size(height, width, channels)
     colours = channels_last[..., :3] if channels == 4 else channels_last
     alpha = channels_last[..., 3:] if channels == 4 else None
     return reading.finish(reading.scale(colours), alpha)
 
 
-def npy_pages(path: Path, reading: Reading) -> Pages:
+@dataclass(frozen=True)
+class _Array:
+    """What the header of a stored array says, once it is known to be in keeping with the bytes that are there."""
+
+    start: int
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype
+    layout: str
+
+    @classmethod
+    def described(cls, stream: IO[bytes], size: int, reading: Reading, name: str = "") -> "_Array":
+        """By the header at the beginning of ``size`` bytes."""
+        start, shape, fortran, dtype = _header(stream)
+        what = f"an array{name} of shape {shape} and type {dtype}"
+        if dtype.kind not in "buif":
+            raise DataError(f"{what}; expected integers or floats")
+        layout = layout_of(shape, reading.layout)
+        if min(shape) < 1:
+            raise DataError(f"{what}, which holds no pictures; expected at least one")
+        if start + dtype.itemsize * prod(shape) > size:
+            raise DataError(f"{what} in {size} bytes; expected all of it: the file is cut short")
+        return cls(start, shape, fortran, dtype, layout)
+
+    def pages(self, load: Callable[[int, "_Array"], NDArray], reading: Reading) -> Pages:
+        """Each picture; ``load`` gives its samples."""
+        stacked = self.layout.startswith("N")
+        one = _Array(self.start, self.shape[stacked:], self.fortran, self.dtype, self.layout[stacked:])
+
+        def page(place: int) -> NDArray[np.float32]:
+            sides = dict(zip(one.layout, one.shape, strict=True))
+            reading.check_size(sides["H"], sides["W"], sides.get("C", 1))
+            return picture_of(load(place, one), one.layout, reading)
+
+        return Pages(self.shape[0] if stacked else 1, stacked, page)
+
+    def read(self, stream: IO[bytes], place: int) -> NDArray:
+        """The array of this kind at a place of a stack of them in C order."""
+        size = self.dtype.itemsize * prod(self.shape)
+        stream.seek(self.start + place * size)
+        content = stream.read(size)
+        if len(content) < size:
+            raise DataError(f"{len(content)} bytes of picture {place}; expected {size}: the file is cut short")
+        return np.frombuffer(content, self.dtype).reshape(self.shape)
+
+
+@contextmanager
+def npy_pages(path: Path, reading: Reading) -> Iterator[Pages]:
     """Each picture of one ``.npy`` array, read from disk as it is asked for."""
-    stored = np.load(path, mmap_mode="r", allow_pickle=False)
-    layout = layout_of(stored.shape, reading.layout)
-    if not layout.startswith("N"):
-        yield None, partial(picture_of, stored, layout, reading)
-        return
-    for index in range(len(stored)):
-        yield index, partial(picture_of, stored[index], layout[1:], reading)
+    with path.open("rb") as stream:
+        array = _Array.described(stream, path.stat().st_size, reading)
+        if not array.fortran:
+            yield array.pages(lambda place, one: one.read(stream, place), reading)
+            return
+        stored = np.memmap(stream, array.dtype, "r", array.start, array.shape, order="F")
+        stacked = array.layout.startswith("N")
+        yield array.pages(lambda place, one: stored[place] if stacked else stored, reading)
 
 
-def npz_pages(path: Path, reading: Reading) -> Pages:
+@contextmanager
+def npz_pages(path: Path, reading: Reading) -> Iterator[Pages]:
     """Each picture of the array of pictures in an ``.npz`` archive, decompressed as it is asked for."""
+    stored = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
-        shapes = dict(_headers(archive))
-        name = _pick(shapes, reading.key)
-        with archive.open(f"{name}.npy") as stream:
-            shape, fortran, dtype = _header(stream)
-            if fortran:
-                raise DataError(f"array {name!r} in Fortran order; expected C order (numpy.ascontiguousarray)")
-            if dtype.hasobject:
-                raise DataError(f"array {name!r} of Python objects; expected numbers")
-            layout = layout_of(shape, reading.layout)
-            stacked = layout.startswith("N")
-            one = shape[1:] if stacked else shape
-            start = stream.tell()
-            for index in range(shape[0] if stacked else 1):
-                load = partial(_from_stream, stream, start, index, one, dtype, layout.removeprefix("N"), reading)
-                yield (index if stacked else None), load
+        name = _pick(archive, reading.key)
+        size = archive.getinfo(f"{name}.npy").file_size
+        with _member(archive, f"{name}.npy", stored) as stream:
+            array = _Array.described(stream, size, reading, f" {_shown(name)}")
+            if array.fortran:
+                raise DataError(f"array {_shown(name)} in Fortran order; expected C order (numpy.ascontiguousarray)")
+            yield array.pages(lambda place, one: one.read(stream, place), reading)
 
 
-def _from_stream(
-    stream: IO[bytes],
-    start: int,
-    index: int,
-    shape: tuple[int, ...],
-    dtype: np.dtype,
-    layout: str,
-    reading: Reading,
-) -> NDArray[np.float32]:
-    reading.check_size(*(shape[layout.index(axis)] for axis in "HW"))
-    size = dtype.itemsize * int(np.prod(shape))
-    stream.seek(start + index * size)
-    content = stream.read(size)
-    if len(content) < size:
-        raise DataError(f"{len(content)} bytes of picture {index}; expected {size}: the file is cut short")
-    return picture_of(np.frombuffer(content, dtype).reshape(shape), layout, reading)
+def _member(archive: zipfile.ZipFile, name: str, stored: int = 0) -> IO[bytes]:
+    """One member as a stream; with the bytes of its file, refused where it would unpack to far more than those."""
+    member = archive.getinfo(name)
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Other methods are unpacked whole blocks at a time, which may be of any size.
+        raise DataError(
+            f"array {_shown(name)} compressed in a way that numpy does not write; expected what numpy.savez writes"
+        )
+    if stored:
+        packed = min(member.compress_size, stored)
+        most = max(_OFTEN * packed, min(_MUCH, _DEFLATE * packed))
+        if member.file_size > (packed if member.compress_type == zipfile.ZIP_STORED else most):
+            raise DataError(
+                f"array {_shown(name)} of {member.file_size} bytes in {packed} bytes of the file, which cannot hold as "
+                "much or was made to keep machines busy; expected what numpy.savez writes"
+            )
+    return archive.open(member)
 
 
-def _headers(archive: zipfile.ZipFile) -> Iterator[tuple[str, tuple[int, ...]]]:
-    for member in archive.namelist():
-        if member.endswith(".npy"):
-            with archive.open(member) as stream:
-                yield member.removesuffix(".npy"), _header(stream)[0]
+def _header(stream: IO[bytes]) -> tuple[int, tuple[int, ...], bool, np.dtype]:
+    """Where the samples begin, and shape, Fortran order and type."""
+    begin = stream.read(10)
+    begin += b"" if begin[6:7] == b"\1" else stream.read(2)
+    length = int.from_bytes(begin[8:], "little")
+    head = BytesIO(begin + stream.read(min(length, _HEADER)))  # it may claim to be 4 GB long
+    version = npy.read_magic(head)
+    shape, fortran, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(head)
+    return head.tell(), shape, fortran, dtype
 
 
-def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version = npy.read_magic(stream)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    return read(stream)
-
-
-def _pick(shapes: dict[str, tuple[int, ...]], key: str | None) -> str:
+def _pick(archive: zipfile.ZipFile, key: str | None) -> str:
     """The array of pictures: the one asked for, else ``images``, else the only one with 2 to 4 axes."""
-    fitting = [name for name, shape in shapes.items() if 2 <= len(shape) <= 4]
-    for name in (key, "images", *(fitting if len(fitting) == 1 else ())):
-        if name in shapes:
+    names = [member.removesuffix(".npy") for member in archive.namelist() if member.endswith(".npy")]
+    for name in (key, "images"):
+        if name in names:
             return name
         if name is not None and name == key:
             break
-    found = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "none"
+    shapes = {name: _shape(archive, name) for name in names}
+    fitting = [name for name, shape in shapes.items() if 2 <= len(shape) <= 4]
+    if key is None and len(fitting) == 1:
+        return fitting[0]
+    found = ", ".join(f"{_shown(name)} {shape}" for name, shape in islice(shapes.items(), 8)) or "none"
+    more = f" and {len(shapes) - 8} more" if len(shapes) > 8 else ""
     wanted = f"an array {key!r}" if key else "one array of pictures, or one called 'images' (or say key=)"
-    raise DataError(f"arrays: {found}; expected {wanted}")
+    raise DataError(f"arrays: {found}{more}; expected {wanted}")
+
+
+def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
+    with _member(archive, f"{name}.npy") as stream:
+        return _header(stream)[1]
+
+
+def _shown(name: str) -> str:
+    """A name out of a file, which may hold what a terminal obeys."""
+    return name if name.isprintable() else ascii(name)

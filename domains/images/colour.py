@@ -38,17 +38,21 @@ def to_unit_range(samples: NDArray, white: float | None = None) -> NDArray[np.fl
     """
     if samples.dtype.kind not in "buif":
         raise DataError(f"values of type {samples.dtype}; expected integers or floats")
+    known = white is None and samples.dtype.kind != "f"  # no value of these types lies outside
     if white is None:
         white = _white(samples.dtype)
     if white <= 0:
         raise DataError(f"white={white}; expected a number above 0")
     exact = np.float32 if samples.dtype.itemsize <= 2 else np.float64
-    unit = np.true_divide(samples, white, dtype=exact).astype(np.float32)
+    with np.errstate(over="ignore"):  # told below, as values that are not finite
+        unit = np.true_divide(samples, white, dtype=exact).astype(np.float32, copy=False)
+    if known:
+        return unit
     low, high = (float(unit.min()), float(unit.max())) if unit.size else (0.0, 0.0)
     if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
         found = "values that are not finite" if not np.isfinite(unit).all() else _range(samples)
         raise DataError(f"{found}; expected 0 (black) to {white:g} (white); say white= for another scale")
-    return unit.clip(0, 1)
+    return unit.clip(0, 1, out=unit)
 
 
 def _white(dtype: np.dtype) -> float:

@@ -1,30 +1,26 @@
-"""Pictures inside files: each decoder yields one call per picture, which reads and colours that picture."""
+"""Pictures inside files: each decoder says how many there are, and reads and colours the one that is asked for."""
 
-import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sciexplain._optional import require
 from sciexplain.domains.images.colour import Mode, on_background, to_mode, to_unit_range, upright
 from sciexplain.errors import DataError
 
 MAX_PIXELS = 2**26
 """Pictures with more pixels (8192 × 8192) are refused unless the caller says otherwise."""
 
-Load = Callable[[], NDArray[np.float32]]
-Pages = Iterator[tuple[int | None, Load]]
-"""Place in the file (None: the file is one picture) and the call that gives (H, W, C) in 0..1."""
-
-_PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "PPM")
 _ORIENTATION = 274
-_MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _CMYK = 0, 1, 2, 3, 5
-_ASSOCIATED_ALPHA, _ALPHA = 1, 2
+_CHANNELS = 4
+_SCANS = 2**33
+_FILE = 2**28
+_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -38,12 +34,17 @@ class Reading:
     key: str | None = None
     layout: str | None = None
 
-    def check_size(self, height: int, width: int) -> None:
-        """Refuse a picture before its pixels are decoded."""
-        if not 0 < height * width <= self.max_pixels:
+    def check_size(self, height: int, width: int, channels: int = 1) -> None:
+        """Refuse a picture before its pixels are decoded; those of many channels may have fewer pixels."""
+        if height < 1 or width < 1 or height * width > self.max_pixels:
             raise DataError(
                 f"{width} × {height} pixels; expected 1 to {self.max_pixels} pixels in all; "
                 "say max_pixels= if you trust this file"
+            )
+        if not 1 <= channels * height * width <= _CHANNELS * self.max_pixels:
+            raise DataError(
+                f"{width} × {height} pixels of {channels} channels; expected at most "
+                f"{_CHANNELS * self.max_pixels} samples in all; say max_pixels= if you trust this file"
             )
 
     def scale(self, samples: NDArray) -> NDArray[np.float32]:
@@ -60,13 +61,35 @@ class Reading:
         return to_mode(colour, self.mode)
 
 
-def pillow_pages(path: Path, reading: Reading) -> Pages:
+@dataclass(frozen=True)
+class Pages:
+    """The pictures of an open file.
+
+    Attributes
+    ----------
+    count
+        How many there are, by what its headers say.
+    stacked
+        They go by their places, as in ``stack.tif[3]``; otherwise the file is one picture.
+    load
+        From a place to (H, W, C) in 0..1. It may raise anything about a broken picture.
+    """
+
+    count: int
+    stacked: bool
+    load: Callable[[int], NDArray[np.float32]]
+
+
+@contextmanager
+def pillow_pages(path: Path, reading: Reading) -> Iterator[Pages]:
     """The (first) picture of a PNG, JPEG, BMP, WebP or PPM file."""
-    with _open(path, _PILLOW_FORMATS) as picture:
-        yield None, partial(_from_pillow, picture, reading)
+    _check_file(path, reading)
+    with path.open("rb") as file:
+        yield Pages(1, False, lambda place: from_pillow(_opened(file), reading))
 
 
-def _from_pillow(picture: Any, reading: Reading) -> NDArray[np.float32]:
+def from_pillow(picture: Any, reading: Reading) -> NDArray[np.float32]:
+    """The picture that Pillow has opened, without having decoded it."""
     reading.check_size(picture.height, picture.width)
     picture.load()
     # Asked after loading: Pillow turns some TIFFs itself, and then drops the tag.
@@ -80,7 +103,7 @@ def _from_pillow(picture: Any, reading: Reading) -> NDArray[np.float32]:
     else:
         grey = picture.mode in ("1", "L", "LA", "La")
         mode = ("LA" if grey else "RGBA") if transparent else ("L" if grey else "RGB")
-        samples = np.asarray(picture.convert(mode))
+        samples = np.asarray(picture if picture.mode == mode else picture.convert(mode))
         if transparent:
             samples, alpha = samples[..., :-1], samples[..., -1:]
     if transparent and alpha is None:
@@ -88,64 +111,57 @@ def _from_pillow(picture: Any, reading: Reading) -> NDArray[np.float32]:
     return upright(reading.finish(reading.scale(np.atleast_3d(samples)), alpha), orientation)
 
 
-def tiff_pages(path: Path, reading: Reading) -> Pages:
-    """Each page of a TIFF file."""
-    tifffile = require("tifffile", extra="images")
-    with tifffile.TiffFile(path) as file:
-        if any(series.is_truncated for series in file.series):
-            raise DataError(f"a stack of shape {file.series[0].shape} on one TIFF page; expected a page each")
-        for index, page in enumerate(file.pages):
-            yield (index if len(file.pages) > 1 else None), partial(_from_tiff, path, index, page, reading)
+def _check_file(path: Path, reading: Reading) -> None:
+    """Refuse files of far more bytes than a picture has, some formats of which are read as a whole."""
+    size, most = path.stat().st_size, max(_FILE, 16 * reading.max_pixels)
+    if size > most:
+        raise DataError(f"a file of {size} bytes; expected at most {most}; say max_pixels= if you trust this file")
 
 
-def _from_tiff(path: Path, index: int, page: Any, reading: Reading) -> NDArray[np.float32]:
-    reading.check_size(page.imagelength * page.imagedepth, page.imagewidth)
-    if page.imagedepth > 1:
-        raise DataError(f"a volume of {page.imagedepth} slices on one TIFF page; expected a page each")
-    if page.photometric not in (_MINISWHITE, _MINISBLACK, _RGB, _PALETTE, _CMYK):
-        return _tiff_by_pillow(path, index, reading)
-    try:
-        samples = page.asarray()
-    except ValueError as error:
-        # LZW, JPEG and fax codes need a library beside tifffile; Pillow brings its own.
-        if "imagecodecs" not in str(error):
-            raise
-        return _tiff_by_pillow(path, index, reading)
-    if page.axes.startswith("S"):
-        samples = np.moveaxis(samples, 0, -1)
-    tag = page.tags.get(_ORIENTATION)
-    return upright(_tiff_colours(np.atleast_3d(samples), page, reading), tag.value if tag else 1)
+def _opened(file: IO[bytes]) -> Any:
+    """Opened by Pillow without decoding.
+
+    By the format's own class: ``Image.open`` judges the size too, by a limit that all of the program shares, and
+    silencing its warning would reach into other threads.
+    """
+    start = file.read(16)
+    file.seek(0)
+    for signature, opener in _openers():
+        if start.startswith(signature):
+            picture = opener(file)
+            if picture.format == "JPEG":
+                _check_scans(file, picture.height * picture.width)
+            return picture
+    raise DataError("a file that begins as none of PNG, JPEG, BMP, WebP, PGM and PPM does; expected a picture")
 
 
-def _tiff_colours(samples: NDArray, page: Any, reading: Reading) -> NDArray[np.float32]:
-    """Colours of one page: palette, white-is-zero, CMYK and alpha as its tags say."""
-    extra = page.extrasamples[-1] if page.extrasamples else None
-    alpha = None
-    if extra in (_ASSOCIATED_ALPHA, _ALPHA):
-        samples, alpha = samples[..., :-1], samples[..., -1:]
-    if page.photometric == _PALETTE:
-        # The high byte: writers disagree on whether white is 65280 or 65535.
-        colour = to_unit_range((page.colormap >> 8).astype(np.uint8).T[samples[..., 0]])
-    elif page.photometric == _MINISWHITE:
-        colour = 1 - reading.scale(samples)
-    elif page.photometric == _CMYK:
-        ink = reading.scale(samples)
-        colour = (1 - ink[..., :3]) * (1 - ink[..., 3:4])
-    else:
-        colour = reading.scale(samples)
-    return reading.finish(colour, alpha, premultiplied=extra == _ASSOCIATED_ALPHA)
+@cache
+def _openers() -> tuple[tuple[bytes, Callable[[IO[bytes]], Any]], ...]:
+    from PIL.BmpImagePlugin import BmpImageFile
+    from PIL.JpegImagePlugin import JpegImageFile
+    from PIL.PngImagePlugin import PngImageFile
+    from PIL.PpmImagePlugin import PpmImageFile
+    from PIL.WebPImagePlugin import WebPImageFile
+
+    return (
+        (b"\x89PNG", PngImageFile),
+        (b"\xff\xd8\xff", JpegImageFile),
+        (b"BM", BmpImageFile),
+        (b"RIFF", WebPImageFile),
+        (b"P", PpmImageFile),
+    )
 
 
-def _tiff_by_pillow(path: Path, index: int, reading: Reading) -> NDArray[np.float32]:
-    with _open(path, ("TIFF",)) as picture:
-        picture.seek(index)
-        return _from_pillow(picture, reading)
+def _check_scans(file: IO[bytes], pixels: int) -> None:
+    """Refuse JPEG files that go over all their pixels thousands of times, which takes hours.
 
-
-def _open(path: Path, formats: tuple[str, ...]) -> Any:
-    """Open without decoding, and without Pillow's warning on sizes that `check_size` judges."""
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(path, formats=formats)
+    Scans begin with a marker that is escaped within their data; a few more may lie in thumbnails and profiles.
+    """
+    place, last, scans = file.tell(), b"", 0
+    file.seek(0)
+    while part := file.read(_AT_ONCE):
+        scans += (last + part).count(b"\xff\xda")
+        last = part[-1:]
+    file.seek(place)
+    if scans > 64 and scans * pixels > _SCANS:
+        raise DataError(f"{scans} scans over {pixels} pixels; expected a picture of 64 scans at most")

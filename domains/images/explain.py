@@ -180,11 +180,15 @@ def prepare(model: Model, pictures: Pictures, preprocess: Preprocess | None) -> 
         return _shown(pictures, preprocess), pictures
     preprocess = preprocess or Preprocess()
     shown = tuple(_pictures(pictures, "RGB" if preprocess.channels == 3 else None))
-    inputs = preprocess(shown)
+    return shown, placed(model, preprocess(shown))
+
+
+def placed(model: Model, inputs: Tensor) -> Tensor:
+    """The network's input on its device and in its floating-point type."""
     like = next(iter(model.parameters()), None) if isinstance(model, torch.nn.Module) else None
-    if like is not None and like.is_floating_point():
-        inputs = inputs.to(device=like.device, dtype=like.dtype)
-    return shown, inputs
+    if like is None or not like.is_floating_point():
+        return inputs
+    return inputs.to(device=like.device, dtype=like.dtype)
 
 
 def _pictures(pictures: Any, mode: Any) -> list[Picture]:

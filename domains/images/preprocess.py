@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sciexplain.domains.images.arrays import picture_of
-from sciexplain.domains.images.decode import Reading
+from sciexplain.domains.images.decode import MAX_PIXELS, Reading
 from sciexplain.domains.images.read import Picture
 from sciexplain.errors import DataError, InputError
 
@@ -60,7 +61,7 @@ class Preprocess:
             if value is not None and (len(_sides(value)) != 2 or min(_sides(value)) < 1):
                 raise InputError(f"{name}={value}; expected a number of pixels, or (rows, columns)")
 
-    @property
+    @cached_property
     def channels(self) -> int | None:
         """Channels of the network's input, where ``mean`` or ``std`` name them."""
         named = max(len(_per_channel(self.mean)), len(_per_channel(self.std)))
@@ -157,6 +158,11 @@ class Preprocess:
                 "read it with mode='RGB' (three) or mode='L' (one)"
             )
         resized = self._resized(picture.size)
+        if resized[0] * resized[1] > max(MAX_PIXELS, picture.size[0] * picture.size[1]):
+            raise InputError(
+                f"{picture.name}: {picture.size[0]} × {picture.size[1]} pixels to be resized to {resized[0]} × "
+                f"{resized[1]}; expected at most {MAX_PIXELS} in all: say resize=(rows, columns)"
+            )
         top, left, height, width = self._kept(resized, picture.name)
         if resized != picture.size:
             pixels = _resize(pixels, resized)
@@ -165,7 +171,14 @@ class Preprocess:
         return self._normalised(pixels[None])[0]
 
     def _normalised(self, pixels: Tensor) -> Tensor:
-        return (pixels - self._shaped(self.mean, pixels)) / self._shaped(self.std, pixels)
+        mean, std = self._mean_std
+        return (pixels - mean) / std
+
+    @cached_property
+    def _mean_std(self) -> tuple[Tensor, Tensor]:
+        """For pixels as they are read, each of which wants them."""
+        pixels = torch.empty(0)
+        return self._shaped(self.mean, pixels), self._shaped(self.std, pixels)
 
     @staticmethod
     def _shaped(value: float | tuple[float, ...], like: Tensor) -> Tensor:

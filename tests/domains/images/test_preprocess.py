@@ -177,3 +177,10 @@ def test_refusals(call, words: list[str]) -> None:  # type: ignore[no-untyped-de
     with pytest.raises(InputError) as caught:
         call()
     assert all(word in str(caught.value) for word in words)
+
+
+def test_thin_pictures_are_not_made_huge() -> None:
+    """A shorter side of 224 would make half a billion pixels of ten thousand."""
+    with pytest.raises(InputError, match="pixels to be resized to 224 × 2240000"):
+        images.Preprocess(resize=224)(np.zeros((1, 10_000, 1), np.float32))
+    assert images.Preprocess(resize=(4, 4))(np.zeros((1, 10_000, 1), np.float32)).shape == (1, 4, 4)

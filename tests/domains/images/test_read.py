@@ -147,6 +147,16 @@ def test_tiff_pages_are_pictures(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.array, pictures[1].array)
 
 
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate"])
+def test_packed_tiff_pages_are_pictures(tmp_path: Path, compression: str) -> None:
+    stack = np.stack([GREY, GREY // 2, GREY // 3])
+    first, *others = map(Image.fromarray, stack)
+    first.save(tmp_path / "s.tif", save_all=True, append_images=others, compression=compression)
+    for picture, page in zip(images.read(tmp_path / "s.tif"), stack, strict=True):
+        np.testing.assert_allclose(picture.array[..., 0], page / 255, atol=1e-7)
+    np.testing.assert_allclose(images.read_one(f"{tmp_path}/s.tif[2]").array[..., 0], stack[2] / 255, atol=1e-7)
+
+
 def test_tiff_planes_floats_and_inverted_grey(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "planar.tif", RGB.transpose(2, 0, 1), photometric="rgb", planarconfig="separate")
     np.testing.assert_allclose(images.read_one(tmp_path / "planar.tif").array, RGB / 255, atol=1e-7)
@@ -276,12 +286,12 @@ def broken(folder: Path) -> dict[str, str]:
     np.save(folder / "bright.npy", np.full((5, 5), 300.0))
     return {
         "cut.png": "truncated",
-        "text.png": "cannot be decoded",
-        "empty.jpg": "cannot be decoded",
-        "text.tif": "cannot be decoded",
+        "text.png": "begins as none of PNG",
+        "empty.jpg": "begins as none of PNG",
+        "text.tif": "does not begin as a TIFF does",
         "text.npz": "cannot be decoded",
         "notes.txt": "ending in '.txt'",
-        "objects.npy": "cannot be decoded",
+        "objects.npy": "type object",
         "two.npz": "x (4, 5, 5), y (4, 5, 5)",
         "order.npz": "Fortran order",
         "bright.npy": "from 300 to 300",
