@@ -35,7 +35,7 @@ from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.prepare import embed, perceive_bonds, with_hydrogens
 from sciexplain.domains.molecules.probe import Potential, chemical_potential
 from sciexplain.domains.molecules.prototypes import limits_figure, prototype_limits, prototypes
-from sciexplain.domains.molecules.read import read, read_one
+from sciexplain.domains.molecules.read import attempts, count, read, read_one
 from sciexplain.domains.molecules.removal import AtomRemoval, BondRemoval
 from sciexplain.domains.molecules.view3d import view
 
@@ -65,11 +65,13 @@ __all__ = [
     "MoleculeExplanation",
     "MoleculeExplanations",
     "Potential",
+    "attempts",
     "audit",
     "bonds_onto_heavy",
     "canonical_order",
     "canonical_smiles",
     "chemical_potential",
+    "count",
     "counterfactual",
     "design",
     "draw",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sciexplain._optional import require
+from sciexplain.domains.molecules.limits import LONGEST_SMILES, MOST_ATOMS, MOST_ATOMS_NAMED
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.rdkit_log import one_line, rdkit_log
 from sciexplain.errors import DataError
@@ -17,6 +18,9 @@ from sciexplain.errors import DataError
 CLOSEST = 0.1
 """Å; no two nuclei come this near."""
 
+_HEAVIEST = 118
+_DIGITS = 300
+"""Of the longest whole number that a float may be."""
 _NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf)", re.IGNORECASE)
 
 
@@ -33,7 +37,7 @@ def from_smiles(smiles: str, *, name: str = "", source: str = "", labels: Mappin
     Raises
     ------
     DataError
-        With RDKit's reason.
+        With RDKit's reason, or more than :data:`~sciexplain.domains.molecules.limits.LONGEST_SMILES` characters.
 
     Examples
     --------
@@ -44,6 +48,11 @@ def from_smiles(smiles: str, *, name: str = "", source: str = "", labels: Mappin
     text = smiles.strip()
     if not text:
         raise DataError("found nothing where the SMILES stands; expected one")
+    first = text.split(None, 1)[0]
+    if len(first) > LONGEST_SMILES:
+        raise DataError(
+            f"found {quoted(first)}, a SMILES of {len(first)} characters; expected at most {LONGEST_SMILES}"
+        )
     with rdkit_log() as reason:
         try:
             mol = chem.MolFromSmiles(text)
@@ -54,34 +63,33 @@ def from_smiles(smiles: str, *, name: str = "", source: str = "", labels: Mappin
         raise DataError(f"found {quoted(text)}, which RDKit does not read: {why or 'not a valid SMILES'}")
     if not name and mol.HasProp("_Name"):
         name = mol.GetProp("_Name").strip()
-    return from_mol(mol, name=name or text.split()[0], source=source, labels=labels)
+    return from_mol(mol, name=name or first, source=source, labels=labels)
 
 
 def from_mol(mol: Any, *, name: str = "", source: str = "", labels: Mapping[str, Any] | None = None) -> Molecule:
     """A molecule from RDKit's, which is kept: its atoms in its order, hydrogens as they are.
 
     Positions are those of the first conformer if it is three-dimensional. The name is, unless given, RDKit's
-    ``_Name``, or the SMILES. One that was never sanitized is, as a copy.
+    ``_Name``, or the SMILES, or the formula of a molecule so large that its SMILES would be no name. One that was never
+    sanitized is, as a copy.
 
     Raises
     ------
     DataError
-        No atoms, impossible positions, or what RDKit cannot sanitize.
+        No atoms or too many, impossible positions, or what RDKit cannot sanitize.
     """
     chem: Any = require("rdkit.Chem", extra="molecules")
-    if not mol.GetNumAtoms():
-        raise DataError("found a molecule without atoms; expected at least one")
+    count = mol.GetNumAtoms()
+    check_number(count)
     if mol.NeedsUpdatePropertyCache() or not _has_rings(mol):
         mol = sanitized(mol)
     positions = None
     if mol.GetNumConformers() and mol.GetConformer().Is3D():
         positions = np.asarray(mol.GetConformer().GetPositions(), np.float64)
         check_positions(positions)
-    if not name:
-        name = (mol.GetProp("_Name").strip() if mol.HasProp("_Name") else "") or chem.MolToSmiles(mol)
     return Molecule(
-        numbers=np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()], np.int64),
-        name=name,
+        numbers=np.array([mol.GetAtomWithIdx(i).GetAtomicNum() for i in range(count)], np.int64),
+        name=name or _name_of(mol),
         mol=mol,
         positions=positions,
         charge=chem.GetFormalCharge(mol),
@@ -100,10 +108,12 @@ def from_atoms(atoms: Any, *, name: str = "", source: str = "") -> Molecule:
     Raises
     ------
     DataError
-        No atoms, impossible positions, or a charge that is not a whole number.
+        No atoms or too many, unknown elements, impossible positions, or a charge that is not a whole number.
     """
-    if not len(atoms):
-        raise DataError("found a molecule without atoms; expected at least one")
+    check_number(len(atoms))
+    if not 0 <= atoms.numbers.min() <= atoms.numbers.max() <= _HEAVIEST:
+        wrong = next(number for number in atoms.numbers.tolist() if not 0 <= number <= _HEAVIEST)
+        raise DataError(f"found the atomic number {wrong}; expected 0 to {_HEAVIEST}")
     positions = np.array(atoms.positions, np.float64)
     check_positions(positions)
     info = dict(atoms.info)
@@ -146,6 +156,19 @@ def sanitized(mol: Any) -> Any:
     return mol
 
 
+def check_number(atoms: int) -> None:
+    """Refuse a molecule of no atoms, or of more than :data:`~sciexplain.domains.molecules.limits.MOST_ATOMS`.
+
+    Raises
+    ------
+    DataError
+    """
+    if not atoms:
+        raise DataError("found a molecule without atoms; expected at least one")
+    if atoms > MOST_ATOMS:
+        raise DataError(f"found a molecule of {atoms} atoms; expected at most {MOST_ATOMS}")
+
+
 def check_positions(positions: NDArray[np.float64]) -> None:
     """Refuse positions, (n, 3) in Å, that no molecule has.
 
@@ -158,12 +181,25 @@ def check_positions(positions: NDArray[np.float64]) -> None:
     if not finite.all():
         atom = int(np.flatnonzero(~finite)[0])
         raise DataError(f"found atom {atom} at {positions[atom].tolist()}; expected finite positions, in Å")
-    tree: Any = require("scipy.spatial", extra="molecules").cKDTree(positions)
-    pairs = tree.query_pairs(CLOSEST)
-    if pairs:
-        i, j = min(pairs)
+    if pair := _too_near(positions):
+        i, j = pair
         distance = float(np.linalg.norm(positions[i] - positions[j]))
         raise DataError(f"found atoms {i} and {j} at a distance of {distance:.3g} Å; expected {CLOSEST} Å or more")
+
+
+def _too_near(positions: NDArray[np.float64]) -> tuple[int, int] | None:
+    """Two atoms that are, if there are any."""
+    first: dict[tuple[float, ...], int] = {}
+    for i, place in enumerate(map(tuple, positions.tolist())):
+        # A tree of many atoms at one place would be as slow as looking at all pairs.
+        if (other := first.setdefault(place, i)) != i:
+            return other, i
+    if len(positions) < 2:
+        return None
+    tree: Any = require("scipy.spatial", extra="molecules").cKDTree(positions)
+    distances, nearest = tree.query(positions, k=2, distance_upper_bound=CLOSEST)
+    near = np.flatnonzero(np.isfinite(distances[:, 1]))
+    return (int(near[0]), int(nearest[near[0], 1])) if len(near) else None
 
 
 def value(entry: Any) -> Any:
@@ -180,7 +216,10 @@ def value(entry: Any) -> Any:
         text = entry.strip()
         if not _NUMBER.fullmatch(text):
             return text or None
-        return text if text.lstrip("+-").isdigit() and int(text) != int(float(text)) else float(text)
+        digits = text.lstrip("+-")
+        if digits.isdigit() and (len(digits) > _DIGITS or int(text) != int(float(text))):
+            return text
+        return float(text)
     if isinstance(entry, np.ndarray) and entry.ndim:
         return entry
     if isinstance(entry, np.generic | np.ndarray):
@@ -201,6 +240,39 @@ def quoted(text: str, longest: int = 80) -> str:
     half = longest // 2 - 1
     short = text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
     return f"'{short}'" if short.isprintable() else repr(short)
+
+
+def brief(error: Exception, longest: int = 300) -> str:
+    """What an error says, on one line, its middle left out if it is long.
+
+    Examples
+    --------
+    >>> brief(ValueError("not\\na number"))
+    'not a number'
+    """
+    text = " ".join(str(error).split())
+    return text if len(text) <= longest else f"{text[: longest // 2]} … {text[-longest // 2 :]}"
+
+
+def listed(words: Sequence[str], longest: int = 400) -> str:
+    """The words with commas, the rest left out if they are many.
+
+    Examples
+    --------
+    >>> listed(["smiles", "name", "value"], longest=12)
+    'smiles, name, …'
+    """
+    text = ", ".join(words[:longest])
+    return text if len(text) <= longest else text[:longest].rpartition(", ")[0] + ", …"
+
+
+def _name_of(mol: Any) -> str:
+    chem: Any = require("rdkit.Chem", extra="molecules")
+    if name := mol.GetProp("_Name").strip() if mol.HasProp("_Name") else "":
+        return str(name)
+    if mol.GetNumAtoms() <= MOST_ATOMS_NAMED:
+        return str(chem.MolToSmiles(mol))
+    return str(require("rdkit.Chem.rdMolDescriptors", extra="molecules").CalcMolFormula(mol))
 
 
 def _has_rings(mol: Any) -> bool:

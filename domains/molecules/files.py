@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sciexplain._files import PathName, written
 from sciexplain._optional import require
 from sciexplain.domains.molecules.molecule import Molecule
-from sciexplain.domains.molecules.skeleton import conformer, flat
+from sciexplain.domains.molecules.sdf_record import one_line, sdf_record
 from sciexplain.domains.molecules.values import Bonds, atom_values, bond_values
 from sciexplain.domains.molecules.view3d import Volume, geometry
 from sciexplain.errors import InputError
@@ -68,20 +68,11 @@ def write_sdf(
     InputError
         Values that do not fit the molecules.
     """
-    chem: Any = require("rdkit.Chem", extra="molecules")
-    made = [_annotated(record, unit, target) for record in records(molecules, atoms, bonds, scores)]
-
-    def write(file: Path) -> None:
-        writer = chem.SDWriter(str(file))
-        writer.SetForceV3000(v3000)
-        try:
-            for mol in made:
-                writer.SetKekulize(_has_double_bonds(mol))
-                writer.write(mol)
-        finally:
-            writer.close()
-
-    return written(path, write)
+    text = "".join(
+        sdf_record(record.molecule, record.atoms, record.bonds, record.score, unit=unit, target=target, v3000=v3000)
+        for record in records(molecules, atoms, bonds, scores)
+    )
+    return written(path, lambda file: _text(file, text))
 
 
 def write_extxyz(
@@ -137,7 +128,7 @@ def write_cube(
     volume = Volume(np.asarray(values), np.asarray(origin), np.asarray(steps))
     cell = volume.steps * np.array(volume.values.shape)[:, None]
     known = ase.Atoms(molecule.numbers, positions=geometry(molecule), cell=cell)
-    comment = _line(f"{molecule.name} {f'({unit})' if unit else ''}") or "sciexplain"
+    comment = one_line(f"{molecule.name} {f'({unit})' if unit else ''}") or "sciexplain"
 
     def write(file: Path) -> None:
         with file.open("w", encoding="utf-8") as stream:
@@ -173,46 +164,6 @@ def records(
     ]
 
 
-def _annotated(record: Record, unit: str, target: str) -> Any:
-    """The RDKit molecule as the SDF has it."""
-    chem: Any = require("rdkit.Chem", extra="molecules")
-    molecule = record.molecule
-    mol = chem.Mol(molecule.mol) if molecule.mol is not None else flat(molecule)
-    if molecule.positions is not None:
-        mol.RemoveAllConformers()
-        mol.AddConformer(conformer(molecule.positions))
-    elif not mol.GetNumConformers():
-        mol.AddConformer(chem.Conformer(flat(molecule).GetConformer()))
-    mol.SetProp("_Name", _line(molecule.name))
-    facts = {"RelevanceUnit": _line(unit), "Target": _line(target)}
-    facts["PairRelevance"] = "\n".join(f"{i} {j} {value!r}" for (i, j), value in record.bonds.items())
-    facts["Score"] = "" if record.score is None else repr(record.score)
-    for key, fact in facts.items():
-        if fact:
-            mol.SetProp(key, fact)
-    if record.atoms is not None:
-        for atom, value in zip(mol.GetAtoms(), record.atoms.tolist(), strict=True):
-            atom.SetDoubleProp("Relevance", value)
-        chem.CreateAtomDoublePropertyList(mol, "Relevance")
-    listed = [mol.GetBondBetweenAtoms(*pair) if pair[0] != pair[1] else None for pair in record.bonds]
-    if any(listed) and hasattr(chem, "CreateBondDoublePropertyList"):
-        for bond, value in zip(listed, record.bonds.values(), strict=True):
-            if bond is not None:
-                bond.SetDoubleProp("Relevance", value)
-        chem.CreateBondDoublePropertyList(mol, "Relevance")
-    return mol
-
-
-def _has_double_bonds(mol: Any) -> bool:
-    """Whether the aromatic bonds can be written as single and double ones."""
-    chem: Any = require("rdkit.Chem", extra="molecules")
-    try:
-        chem.Kekulize(chem.Mol(mol))
-    except ValueError:
-        return False
-    return True
-
-
 def _frame(record: Record, unit: str, target: str) -> str:
     symbols: list[str] = require("ase.data", extra="molecules").chemical_symbols
     molecule = record.molecule
@@ -239,11 +190,6 @@ def _quoted(text: str) -> str:
         if isinstance(read, str) and read == text:
             return made
     raise InputError(f"{text!r} cannot be written as extended XYZ; expected a plain name")
-
-
-def _line(text: str) -> str:
-    """One line of a format whose records end at line breaks."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _text(file: Path, text: str) -> None:

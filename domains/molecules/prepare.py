@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 
 from sciexplain._optional import require
 from sciexplain.domains.molecules.convert import check_positions
+from sciexplain.domains.molecules.limits import EMBEDDING_SECONDS, MOST_ATOMS_EMBEDDED
 from sciexplain.domains.molecules.molecule import Molecule
-from sciexplain.domains.molecules.rdkit_log import one_line, rdkit_log
+from sciexplain.domains.molecules.rdkit_log import one_line, quiet, rdkit_log
 from sciexplain.errors import DataError, InputError
 
 _STEPS = 2_000
@@ -45,7 +47,7 @@ def embed(molecule: Molecule, seed: int = 0) -> Molecule:
 
     The relaxation ends at a local minimum, or after 2000 steps. Molecules of a salt are put side by side and relaxed
     together. Hydrogens become atoms, after those that the molecule has. A molecule with a geometry is given back as
-    it is.
+    it is. The search for a geometry ends after a minute, and so does a second one from other distances.
 
     Parameters
     ----------
@@ -57,7 +59,7 @@ def embed(molecule: Molecule, seed: int = 0) -> Molecule:
     Raises
     ------
     InputError
-        No bonds, no geometry that fits them, or no force field for these atoms.
+        No bonds, more than 500 atoms, no geometry that fits the bonds, or no force field for these atoms.
 
     References
     ----------
@@ -76,37 +78,57 @@ def embed(molecule: Molecule, seed: int = 0) -> Molecule:
     if seed < 0:
         raise InputError(f"seed={seed}: expected 0 or more, so that the geometry can be had again")
     chem: Any = require("rdkit.Chem", extra="molecules")
-    geometry: Any = require("rdkit.Chem.rdDistGeom", extra="molecules")
-    fields: Any = require("rdkit.Chem.rdForceFieldHelpers", extra="molecules")
     mol = chem.AddHs(mol_of(molecule))
-    parameters = geometry.ETKDGv3()
-    parameters.randomSeed = seed
-    with rdkit_log() as reason:
-        failed = geometry.EmbedMolecule(mol, parameters) == -1
-        if failed:
-            parameters.useRandomCoords = True
-            failed = geometry.EmbedMolecule(mol, parameters) == -1
-        if failed:
-            raise InputError(
-                f"{_title(molecule)}: ETKDGv3 finds no geometry ({reason() or 'distances that do not fit together'}); "
-                "give one, as SDF or XYZ"
-            )
-        _spread(mol)
-        if fields.MMFFHasAllMoleculeParams(mol):
-            fields.MMFFOptimizeMolecule(mol, maxIters=_STEPS, ignoreInterfragInteractions=False)
-        elif fields.UFFHasAllMoleculeParams(mol):
-            fields.UFFOptimizeMolecule(mol, maxIters=_STEPS, ignoreInterfragInteractions=False)
-        elif mol.GetNumAtoms() > 1:
-            raise InputError(
-                f"{_title(molecule)}: neither MMFF94 nor UFF knows all its atoms ({reason()}); give a geometry, as SDF "
-                "or XYZ"
-            )
+    if mol.GetNumAtoms() > MOST_ATOMS_EMBEDDED:
+        raise InputError(
+            f"{_title(molecule)} has {mol.GetNumAtoms()} atoms with its hydrogens; a geometry is made for at most "
+            f"{MOST_ATOMS_EMBEDDED}: give one, as SDF or XYZ"
+        )
+    _find_geometry(molecule, mol, seed)
+    _relax(molecule, mol)
     positions = _positions(mol)
     try:
         check_positions(positions)
     except DataError as error:
         raise InputError(f"{_title(molecule)}: the geometry that RDKit makes is none ({error}); give one") from error
     return _of_mol(molecule, mol, positions)
+
+
+def _find_geometry(molecule: Molecule, mol: Any, seed: int) -> None:
+    geometry: Any = require("rdkit.Chem.rdDistGeom", extra="molecules")
+    parameters = geometry.ETKDGv3()
+    parameters.randomSeed = seed
+    if hasattr(parameters, "timeout"):  # from RDKit 2024.09 on
+        parameters.timeout = EMBEDDING_SECONDS
+    begun = time.monotonic()
+    with quiet:
+        failed = geometry.EmbedMolecule(mol, parameters) == -1
+        if failed:
+            parameters.useRandomCoords = True
+            failed = geometry.EmbedMolecule(mol, parameters) == -1
+    if failed:
+        slow = time.monotonic() - begun > EMBEDDING_SECONDS
+        why = f"within {EMBEDDING_SECONDS} s" if slow else "(distances that do not fit together)"
+        raise InputError(f"{_title(molecule)}: ETKDGv3 finds no geometry {why}; give one, as SDF or XYZ")
+    _spread(mol)
+
+
+def _relax(molecule: Molecule, mol: Any) -> None:
+    fields: Any = require("rdkit.Chem.rdForceFieldHelpers", extra="molecules")
+    with rdkit_log() as reason:
+        known_to_mmff = fields.MMFFHasAllMoleculeParams(mol)
+        known = known_to_mmff or fields.UFFHasAllMoleculeParams(mol)
+        why = reason()
+    with quiet:
+        if known_to_mmff:
+            fields.MMFFOptimizeMolecule(mol, maxIters=_STEPS, ignoreInterfragInteractions=False)
+        elif known:
+            fields.UFFOptimizeMolecule(mol, maxIters=_STEPS, ignoreInterfragInteractions=False)
+        elif mol.GetNumAtoms() > 1:
+            raise InputError(
+                f"{_title(molecule)}: neither MMFF94 nor UFF knows all its atoms ({why}); give a geometry, as SDF or "
+                "XYZ"
+            )
 
 
 def perceive_bonds(molecule: Molecule) -> Molecule:

@@ -10,33 +10,28 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sciexplain.domains.molecules.convert import from_atoms, from_mol, from_smiles, quoted
+from sciexplain.domains.molecules.chunks import Chunk, Columns, Record, failing, only
+from sciexplain.domains.molecules.convert import brief, from_atoms, from_mol, from_smiles, quoted
 from sciexplain.domains.molecules.molecule import Molecule
-from sciexplain.domains.molecules.read_3d import sdf_records, xyz_records
-from sciexplain.domains.molecules.read_tables import (
-    Columns,
-    Records,
-    parquet_records,
-    smi_records,
-    table_records,
-    text_records,
-)
+from sciexplain.domains.molecules.read_3d import sdf_chunks, xyz_chunks
+from sciexplain.domains.molecules.read_parquet import parquet_chunks
+from sciexplain.domains.molecules.read_tables import smi_chunks, table_chunks, text_chunks
 from sciexplain.errors import DataError, InputError, SciExplainError
 
 OnError = Callable[[str, DataError], None]
 
-_READERS: dict[str, Callable[[Path, Columns], Records]] = {
-    ".csv": table_records,
-    ".tsv": table_records,
-    ".txt": text_records,
-    ".smi": smi_records,
-    ".smiles": smi_records,
-    ".parquet": parquet_records,
-    ".sdf": sdf_records,
-    ".sd": sdf_records,
-    ".mol": sdf_records,
-    ".xyz": xyz_records,
-    ".extxyz": xyz_records,
+_READERS: dict[str, Callable[[Path, Columns], Iterator[Chunk]]] = {
+    ".csv": table_chunks,
+    ".tsv": table_chunks,
+    ".txt": text_chunks,
+    ".smi": smi_chunks,
+    ".smiles": smi_chunks,
+    ".parquet": parquet_chunks,
+    ".sdf": sdf_chunks,
+    ".sd": sdf_chunks,
+    ".mol": sdf_chunks,
+    ".xyz": xyz_chunks,
+    ".extxyz": xyz_chunks,
 }
 _KNOWN = f"{', '.join(_READERS)} (text also as .gz)"
 
@@ -49,7 +44,7 @@ def read(
     on_error: OnError | None = None,
     limit: int | None = None,
 ) -> Iterator[Molecule]:
-    """Read molecules one at a time; no more than one record is kept in memory.
+    """Read molecules one at a time; of a file only a block is in memory.
 
     Parameters
     ----------
@@ -91,6 +86,11 @@ def read(
     :func:`~sciexplain.domains.molecules.prepare.perceive_bonds` finds. Positions that are not finite and atoms nearer
     than 0.1 Å are refused. Text is UTF-8.
 
+    Files may come from anywhere. A line of more than 1 MiB, a cell of more than 128 KiB, an SDF or XYZ record of more
+    than 16 MiB, a SMILES of more than 20 000 characters and a molecule of more than 100 000 atoms are bad records, and
+    reading goes on behind them. Gzipped text that grows more than 200 times is read no further; a Parquet row group
+    has at most 2²⁴ rows. See :mod:`sciexplain.domains.molecules.limits`.
+
     Examples
     --------
     >>> [molecule.name for molecule in read(["CCO", "c1ccccc1 benzene"])]
@@ -101,8 +101,81 @@ def read(
     """
     if limit is not None and limit < 0:
         raise InputError(f"limit={limit}: expected a number of molecules, 0 or more")
-    molecules = _read(source, "", Columns(smiles, name), on_error)
-    return islice(molecules, limit)
+    return islice(_readable(attempts(source, smiles=smiles, name=name), on_error), limit)
+
+
+def attempts(
+    source: Any, *, smiles: str | None = None, name: str | None = None, start: int = 0
+) -> Iterator[tuple[str, Molecule | DataError]]:
+    """Read all records, good and bad, in their order; the source and the columns are those of :func:`read`.
+
+    Each raw record is one attempt. So is a file that cannot be read as a whole, or on from some place; a damaged
+    Parquet row group is as many as it has rows.
+
+    Parameters
+    ----------
+    start
+        The first attempt, from 0. Those before it are passed over as text.
+
+    Yields
+    ------
+    place : str
+        Such as ``"drugs.csv:61"``.
+    found : Molecule or DataError
+        The molecule, or why there is none.
+
+    Examples
+    --------
+    >>> [(place, type(found).__name__) for place, found in attempts(["CCO", "C1CC", "CN"], start=1)]
+    [('[1]', 'DataError'), ('[2]', 'Molecule')]
+    """
+    return ((record[0], loaded(record)) for record in records(source, smiles=smiles, name=name, start=start))
+
+
+def records(source: Any, *, smiles: str | None = None, name: str | None = None, start: int = 0) -> Iterator[Record]:
+    """What :func:`attempts` reads, to be read by :func:`loaded`, here or, of files, in another process."""
+    if start < 0:
+        raise InputError(f"start={start}: expected the number of an attempt, 0 or more")
+    return _records(source, Columns(smiles, name), start)
+
+
+def _records(source: Any, columns: Columns, start: int) -> Iterator[Record]:
+    for chunk in _chunks(source, "", columns):
+        if start >= chunk.count:
+            start -= chunk.count
+        else:
+            yield from chunk.from_record(start)
+            start = 0
+
+
+def loaded(record: Record) -> Molecule | DataError:
+    """The molecule of a record, or why there is none.
+
+    Raises
+    ------
+    SciExplainError
+        What is wrong is not the data, such as a library that is missing.
+    """
+    place, load = record
+    try:
+        return load()
+    except Exception as error:  # parsers of damaged files raise whatever they please
+        if isinstance(error, SciExplainError) and not isinstance(error, DataError):
+            raise
+        return _located(place, error)
+
+
+def count(source: Any, *, smiles: str | None = None, name: str | None = None) -> int | None:
+    """How many :func:`attempts` there are, without reading molecules; None for an iterator, which that would use up.
+
+    Examples
+    --------
+    >>> count(["CCO", "C1CC", "CN"])
+    3
+    """
+    if isinstance(source, Iterator):
+        return None
+    return sum(chunk.count for chunk in _chunks(source, "", Columns(smiles, name)))
 
 
 def read_one(source: Any, *, smiles: str | None = None, name: str | None = None) -> Molecule:
@@ -125,63 +198,66 @@ def read_one(source: Any, *, smiles: str | None = None, name: str | None = None)
     return molecules[0]
 
 
-def _read(source: Any, place: str, columns: Columns, on_error: OnError | None) -> Iterator[Molecule]:
-    for at, load in _records(source, place, columns, on_error):
-        try:
-            molecule = load()
-        except Exception as error:
-            _report(at, error, on_error)
+def _readable(found: Iterator[tuple[str, Molecule | DataError]], on_error: OnError | None) -> Iterator[Molecule]:
+    for place, one in found:
+        if isinstance(one, Molecule):
+            yield one
+        elif on_error is None:
+            raise one
         else:
-            yield molecule
+            on_error(place, one)
 
 
-def _records(source: Any, place: str, columns: Columns, on_error: OnError | None) -> Records:
-    """Places and reading calls of all a source holds; reports what is wrong with the source as a whole."""
+def _chunks(source: Any, place: str, columns: Columns) -> Iterator[Chunk]:
+    """All that a source holds; what is wrong with it as a whole is a chunk of one record that cannot be read."""
     if isinstance(source, str | os.PathLike):
-        yield from _named_records(source, place, columns, on_error)
+        yield from _named_chunks(source, place, columns)
     elif isinstance(source, Molecule):
-        yield source.source or place, lambda: source
+        yield only(source.source or place, lambda: source)
     elif _is_instance(source, "rdkit.Chem", "Mol"):
-        yield place, partial(from_mol, source, source=place)
+        yield only(place, partial(from_mol, source, source=place))
     elif _is_instance(source, "ase", "Atoms"):
-        yield place, partial(from_atoms, source, source=place)
+        yield only(place, partial(from_atoms, source, source=place))
     elif isinstance(source, Iterable) and not isinstance(source, bytes | dict) and not hasattr(source, "columns"):
         for i, entry in enumerate(source):
-            yield from _records(entry, f"{place}[{i}]", columns, on_error)
+            yield from _chunks(entry, f"{place}[{i}]", columns)
     else:
-        _report(
+        yield _unreadable(
             place,
             DataError(
                 f"found {type(source).__name__}; expected a file, a SMILES, an RDKit molecule, ASE atoms, a Molecule, "
                 "or a list of them"
             ),
-            on_error,
         )
 
 
-def _named_records(source: str | os.PathLike[str], place: str, columns: Columns, on_error: OnError | None) -> Records:
+def _named_chunks(source: str | os.PathLike[str], place: str, columns: Columns) -> Iterator[Chunk]:
     path = Path(source)
     if os.path.isdir(path):
         files = sorted(file for file in path.iterdir() if _suffix(file) in _READERS and _suffix(file) != ".txt")
         if not files:
-            _report(str(path), DataError(f"found a folder without molecules; expected files: {_KNOWN}"), on_error)
+            yield _unreadable(str(path), DataError(f"found a folder without molecules; expected files: {_KNOWN}"))
         for file in files:
-            yield from _file_records(file, columns, on_error)
+            yield from _file_chunks(file, columns)
     elif os.path.isfile(path) or isinstance(source, os.PathLike) or _suffix(path) in _READERS:
-        yield from _file_records(path, columns, on_error)
+        yield from _file_chunks(path, columns)
     else:
-        yield place, partial(_smiles, source, place)
+        yield only(place, partial(_smiles, source, place))
 
 
-def _file_records(path: Path, columns: Columns, on_error: OnError | None) -> Records:
+def _file_chunks(path: Path, columns: Columns) -> Iterator[Chunk]:
     try:
         if not os.path.isfile(path):
             raise DataError("found no file of this name; expected one with molecules")
         if _suffix(path) not in _READERS:
             raise DataError(f"found a file ending in {path.suffix!r}; expected {_KNOWN}")
         yield from _READERS[_suffix(path)](path, columns)
-    except Exception as error:
-        _report(str(path) if not os.path.isfile(path) else path.name, error, on_error)
+    except Exception as error:  # of a damaged file, which is read no further
+        yield _unreadable(str(path) if not os.path.isfile(path) else path.name, error)
+
+
+def _unreadable(place: str, error: Exception) -> Chunk:
+    return only(place, partial(failing, error))
 
 
 def _smiles(text: str, place: str) -> Molecule:
@@ -206,14 +282,13 @@ def _is_instance(source: Any, module: str, name: str) -> bool:
     return module in sys.modules and isinstance(source, getattr(sys.modules[module], name))
 
 
-def _report(place: str, error: Exception, on_error: OnError | None) -> None:
-    """Say where it was. Parsers of damaged files raise whatever they please."""
-    if isinstance(error, SciExplainError) and not isinstance(error, DataError):
-        raise error
-    found = (
-        str(error) if isinstance(error, DataError) else f"found what cannot be read ({error}); expected a whole file"
+def _located(place: str, error: Exception) -> DataError:
+    """What was wrong, and where."""
+    wrong = (
+        str(error)
+        if isinstance(error, DataError)
+        else f"found what cannot be read ({brief(error) or type(error).__name__}); expected a whole file"
     )
-    sentence = DataError(f"{place}: {found}" if place else found)
-    if on_error is None:
-        raise sentence from error
-    on_error(place, sentence)
+    located = DataError(f"{place}: {wrong}" if place else wrong)
+    located.__cause__ = error
+    return located

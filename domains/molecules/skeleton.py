@@ -27,6 +27,8 @@ _REACH = 1.25
 _MOST_NEIGHBOURS = 4
 _LONGEST = 2.5
 _COORDGEN = 120
+_LAID_OUT = 500
+_DRAWN_BOND = 1.5
 _CLEAR = 0.35
 _NOTE = "#" + "".join(f"{int(255 * part):02X}" for part in NOTE)
 _NUMBER = re.compile(r"[MLQCZ]|-?\d+\.?\d*")
@@ -126,7 +128,6 @@ def skeleton(
 def flat(molecule: Molecule) -> Any:
     """A copy as an RDKit molecule with two-dimensional coordinates, atoms in the molecule's order."""
     chem: Any = require("rdkit.Chem", extra="molecules")
-    depictor: Any = require("rdkit.Chem.rdDepictor", extra="molecules")
     draw2d: Any = require("rdkit.Chem.Draw.rdMolDraw2D", extra="molecules")
     if len(molecule) == 0:
         raise InputError(f"{molecule.name or 'molecule'!r} without atoms; expected at least one")
@@ -137,49 +138,73 @@ def flat(molecule: Molecule) -> Any:
     chem.GetSymmSSSR(mol)
     on_paper = mol.GetNumConformers() and not mol.GetConformer().Is3D() and mol.GetConformer().GetPositions().any()
     if not on_paper:
-        _lay_out(mol)
-        depictor.StraightenDepiction(mol)
+        lay_out(mol)
     try:
         return draw2d.PrepareMolForDrawing(mol, addChiralHs=False)
     except ValueError:  # RDKit cannot write every aromatic system with double bonds
         return draw2d.PrepareMolForDrawing(mol, kekulize=False, addChiralHs=False)
 
 
-def _lay_out(mol: Any) -> None:
-    """Two-dimensional coordinates from the first way to find them that puts no atom on another."""
+def lay_out(mol: Any) -> None:
+    """Give an RDKit molecule two-dimensional coordinates, from the first way that puts no atom on another.
+
+    A molecule of more than :data:`_LAID_OUT` atoms becomes a spiral: RDKit would take minutes.
+    """
     depictor: Any = require("rdkit.Chem.rdDepictor", extra="molecules")
     coordgen: Any = require("rdkit.Chem.rdCoordGen", extra="molecules")
+    if mol.GetNumAtoms() > _LAID_OUT:
+        _set_places(mol, _spiral(mol.GetNumAtoms()))
+        return
     ways: list[Callable[[Any], Any]] = [
         lambda mol: depictor.Compute2DCoords(mol, useRingTemplates=True),
         lambda mol: depictor.Compute2DCoords(mol, nFlipsPerSample=4, nSample=20, sampleSeed=1),
         coordgen.AddCoords,
     ]
     # RDKit's own ways put hydrogens of neighbours on top of each other.
-    if mol.GetNumAtoms() <= _COORDGEN and any(atom.GetAtomicNum() == 1 for atom in mol.GetAtoms()):
+    if mol.GetNumAtoms() <= _COORDGEN and mol.GetNumHeavyAtoms() < mol.GetNumAtoms():
         ways.reverse()
     if not mol.GetNumBonds():
         ways = ways[:1]
-    best = -1.0
+    best, shape = -1.0, None
     for way in ways:
-        made = type(mol)(mol)
         try:
-            way(made)
+            way(mol)
         except (IndexError, RuntimeError, ValueError):  # RDKit's sampled layout fails on some ring systems
             continue
-        if (room := _room(made)) > best:
-            best, shape = room, made.GetConformer()
+        places = np.array(mol.GetConformer().GetPositions())
+        if (room := _room(places)) > best:
+            best, shape = room, places
             if room > _CLEAR:
                 break
+    if shape is not None and shape is not places:
+        _set_places(mol, shape)
+    depictor.StraightenDepiction(mol)
+
+
+def _room(places: NDArray[np.float64]) -> float:
+    """The smallest distance of two atoms in units of a drawn bond."""
+    if len(places) < 2:
+        return 1.0
+    x, y = places[:, 0], places[:, 1]
+    apart = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2
+    np.fill_diagonal(apart, np.inf)
+    return float(np.sqrt(apart.min())) / _DRAWN_BOND
+
+
+def _spiral(n: int) -> NDArray[np.float64]:
+    """(n, 3) places of which neighbours are a bond apart, and others no less."""
+    turn = np.sqrt(np.arange(n) + 1.0)
+    angle = 2 * np.sqrt(np.pi) * turn
+    return _DRAWN_BOND * np.stack([turn * np.cos(angle), turn * np.sin(angle), np.zeros(n)], 1)
+
+
+def _set_places(mol: Any, places: NDArray[np.float64]) -> None:
+    chem: Any = require("rdkit.Chem", extra="molecules")
+    made = chem.Conformer(len(places))
+    made.Set3D(False)
+    made.SetPositions(np.ascontiguousarray(places, np.float64))
     mol.RemoveAllConformers()
-    mol.AddConformer(shape)
-
-
-def _room(mol: Any) -> float:
-    """The smallest distance of two atoms in units of the usual bond."""
-    places = mol.GetConformer().GetPositions()[:, :2]
-    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
-    lengths = [apart[pair] for pair in _pairs(mol)]
-    return float(apart[np.triu_indices(len(places), 1)].min() / np.median(lengths)) if lengths else 1.0
+    mol.AddConformer(made)
 
 
 def bonded(molecule: Molecule) -> Any:
@@ -221,8 +246,7 @@ def conformer(positions: NDArray[np.float64]) -> Any:
     chem: Any = require("rdkit.Chem", extra="molecules")
     made = chem.Conformer(len(positions))
     made.Set3D(True)
-    for i, place in enumerate(np.asarray(positions, dtype=float).tolist()):
-        made.SetAtomPosition(i, place)
+    made.SetPositions(np.ascontiguousarray(positions, np.float64))
     return made
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from sciexplain._csv import text_cell
 from sciexplain._files import PathName, written
 from sciexplain._optional import require
 from sciexplain.domains.molecules.files import Record, records
@@ -32,7 +33,7 @@ def write_csv(
     :func:`~sciexplain.domains.molecules.files.write_sdf`.
     """
     csv: Any = require("pyarrow.csv", extra="molecules")
-    return _tables(path, ".csv", csv.write_csv, records(molecules, atoms, bonds, None), unit)
+    return _tables(path, ".csv", csv.write_csv, records(molecules, atoms, bonds, None), unit, text_cell)
 
 
 def write_parquet(
@@ -49,19 +50,24 @@ def write_parquet(
 
 
 def _tables(
-    path: PathName, suffix: str, write: Callable[[Any, Any], None], listed: Sequence[Record], unit: str
+    path: PathName,
+    suffix: str,
+    write: Callable[[Any, Any], None],
+    listed: Sequence[Record],
+    unit: str,
+    cell: Callable[[str], str] = str,
 ) -> list[Path]:
     arrow: Any = require("pyarrow", extra="molecules")
     symbols: list[str] = require("ase.data", extra="molecules").chemical_symbols
     text, whole, real = arrow.string(), arrow.int64(), arrow.float64()
     atoms = [
-        (k, record.molecule.name, i, symbols[record.molecule.numbers[i]], value, unit)
+        (k, cell(record.molecule.name), i, symbols[record.molecule.numbers[i]], value, unit)
         for k, record in enumerate(listed)
         if record.atoms is not None
         for i, value in enumerate(record.atoms.tolist())
     ]
     bonds = [
-        (k, record.molecule.name, i, j, value, unit)
+        (k, cell(record.molecule.name), i, j, value, unit)
         for k, record in enumerate(listed)
         for (i, j), value in record.bonds.items()
     ]

@@ -363,7 +363,7 @@ def test_read_one_wants_exactly_one(tmp_path: Path) -> None:
             read_one(list(source))
 
 
-def test_only_one_record_is_kept(tmp_path: Path) -> None:
+def test_only_a_block_is_in_memory(tmp_path: Path) -> None:
     with (tmp_path / "big.csv").open("w") as lines:
         lines.write("smiles,note\n")
         lines.writelines(f"CC,{i:05}{'x' * 4000}\n" for i in range(3000))
@@ -371,7 +371,7 @@ def test_only_one_record_is_kept(tmp_path: Path) -> None:
     count = sum(1 for _ in read(tmp_path / "big.csv"))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert count == 3000 and peak < 1_000_000 < (tmp_path / "big.csv").stat().st_size / 10
+    assert count == 3000 and peak < 3_000_000 < (tmp_path / "big.csv").stat().st_size / 3
 
 
 @pytest.mark.parametrize(
