@@ -21,8 +21,9 @@ from sciexplain.domains.genomics.drawing.tracks import draw_tracks
 from sciexplain.domains.genomics.encode import decode, encode, reverse_complement, soft_mask
 from sciexplain.domains.genomics.enrichment import Enrichment, enrich, read_gmt
 from sciexplain.domains.genomics.experiments import ablate, insert, marginalize, spacing
-from sciexplain.domains.genomics.explain import explain
+from sciexplain.domains.genomics.explain import ask, explain
 from sciexplain.domains.genomics.explanation import SequenceExplanation, joined
+from sciexplain.domains.genomics.formats.attempts import Bookmarks
 from sciexplain.domains.genomics.formats.meme import read_motifs, write_meme
 from sciexplain.domains.genomics.formats.modisco_files import read_modisco_results, write_modisco_h5, write_modisco_npz
 from sciexplain.domains.genomics.formats.vcf import Variant, read_vcf
@@ -38,7 +39,7 @@ from sciexplain.domains.genomics.motif import Motif
 from sciexplain.domains.genomics.motifs import Motifs, discover_motifs
 from sciexplain.domains.genomics.mutagenesis import mutagenesis
 from sciexplain.domains.genomics.prototypes import limits_figure, prototype_limits, prototypes
-from sciexplain.domains.genomics.read import read
+from sciexplain.domains.genomics.read import attempts, count, read
 from sciexplain.domains.genomics.removal import NucleotideRemoval
 from sciexplain.domains.genomics.sequences import Record, Sequences
 from sciexplain.domains.genomics.shuffle import shuffle_dinucleotides
@@ -52,6 +53,7 @@ __all__ = [
     "RNA",
     "Alphabet",
     "Annotation",
+    "Bookmarks",
     "Enrichment",
     "GeneTable",
     "Genome",
@@ -72,8 +74,11 @@ __all__ = [
     "VariantEffects",
     "ablate",
     "alphabet_of",
+    "ask",
+    "attempts",
     "audit",
     "call_sites",
+    "count",
     "counterfactual",
     "counts",
     "decode",

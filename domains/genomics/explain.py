@@ -128,24 +128,71 @@ def explain(
     >>> bool(torch.allclose(g.contributions.sum(1), g.nucleotides))
     True
     """
+    batch = Sequences.of(sequences, alphabet, ambiguous=ambiguous, extra=extra)
+    question = ask(
+        model, None, method, strand, reference, composite=composite, layout=layout, tokenizer=tokenizer, seed=seed,
+        batch_size=batch_size, ledger=ledger, on_unknown=on_unknown, **options,
+    )  # fmt: skip
+    if tokenizer is None:
+        question = replace(question, layout=layout_of(model, batch, layout))
+    if isinstance(target, Mapping):
+        return {name: replace(question, target=one)(batch) for name, one in target.items()}
+    return replace(question, target=target)(batch)
+
+
+def ask(
+    model: Model,
+    target: Target = None,
+    method: str = "lrp",
+    strand: Strand = "+",
+    reference: Reference = None,
+    *,
+    composite: sx.Composite | str | None = None,
+    layout: Layout | None = None,
+    tokenizer: Tokenizer | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+    ledger: bool = False,
+    on_unknown: Any = "warn",
+    **options: Any,
+) -> Question:
+    """What :func:`explain` answers, to be asked later: called with :class:`Sequences`, it gives their explanation.
+
+    Such as ``again`` of relevance that was kept in a file: ``SequenceExplanation.of(…, again=ask(model, targets, …))``.
+
+    Parameters
+    ----------
+    layout
+        Has to be given, unless there is a ``tokenizer``.
+    model, target, method, strand, reference, composite, tokenizer, seed, batch_size, ledger, on_unknown, **options
+        As for :func:`explain`.
+
+    Raises
+    ------
+    InputError
+        They do not go together.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> model = nn.Sequential(nn.Conv1d(4, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 1)).double().eval()
+    >>> question = ask(model, strand="both", layout="NCL")
+    >>> question(Sequences.of(["ACGTAC", "GGGCCC"])).nucleotides.shape
+    torch.Size([2, 6])
+    """
     if strand not in ("+", "-", "both"):
         raise InputError(f'strand={strand!r}; expected "+", "-" or "both".')
-    batch = Sequences.of(sequences, alphabet, ambiguous=ambiguous, extra=extra)
     if reference is not None and method not in _WITH_REFERENCE:
         raise InputError(f"method={method!r} takes no reference; these do: {', '.join(_WITH_REFERENCE)}.")
     if given := [name for name in _WITH_REFERENCE.values() if name in options]:
         raise InputError(f"{given[0]}= is the core's word; give reference=, which is turned with the strand.")
     if method == "mutagenesis" and (composite is not None or ledger or tokenizer is not None):
         raise InputError('method="mutagenesis" takes no composite, ledger or tokenizer.')
-    if tokenizer is None:
-        layout = layout_of(model, batch, layout)
-    question = Question(
-        model, None, method, strand, reference, layout, tokenizer, seed, batch_size,
+    return Question(
+        model, target, method, strand, reference, layout, tokenizer, seed, batch_size,
         {"composite": composite, "ledger": ledger, "on_unknown": on_unknown, **options},
     )  # fmt: skip
-    if isinstance(target, Mapping):
-        return {name: replace(question, target=one)(batch) for name, one in target.items()}
-    return replace(question, target=target)(batch)
 
 
 @dataclass(frozen=True)

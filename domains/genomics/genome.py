@@ -6,19 +6,24 @@ import os
 import re
 import tempfile
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
 from sciexplain._files import PathName
 from sciexplain.domains.genomics.encode import reverse_complement_of
 from sciexplain.domains.genomics.formats.indexed_fasta import IndexedFasta
+from sciexplain.domains.genomics.formats.limits import LONGEST_SEQUENCE, shown
 from sciexplain.domains.genomics.formats.lines import suffix_of
 from sciexplain.domains.genomics.interval import Interval, Strand
 from sciexplain.errors import DataError
 
 FASTA_SUFFIXES = (".fa", ".fasta", ".fna", ".fas", ".ffn", ".mfa")
+# A name is compared letter by letter with so many at most: a file may have millions of wrong ones.
+_COMPARED, _LONGEST_MISTAKEN = 200, 100
 _ROMAN = {"i": 1, "v": 5, "x": 10}
 
 
@@ -29,9 +34,9 @@ class Genome:
     ----------
     path
         A FASTA file, a folder of them, or a list of files. Plain and bgzip files are read in place, through the index
-        of ``samtools faidx``; where there is none, or only an old one, it is made, beside the file if the folder is
-        writable. Plain gzip files cannot be read from the middle; they are unpacked to a temporary folder, which
-        ``close`` removes.
+        of ``samtools faidx``; where there is none, or only an old or damaged one, it is made, beside the file if the
+        folder is writable. Plain gzip files cannot be read from the middle; they are unpacked to a temporary folder,
+        which ``close`` removes.
 
     Attributes
     ----------
@@ -41,7 +46,7 @@ class Genome:
     Raises
     ------
     DataError
-        No such file, one that is cut off or no FASTA, one chromosome twice.
+        No such file, one that is cut off or no FASTA, lines that differ in length, one chromosome twice.
 
     Examples
     --------
@@ -63,13 +68,13 @@ class Genome:
             for number, file in enumerate(files):
                 fasta = IndexedFasta(file, Path(self._temporary.name) / str(number))
                 self._open.append(fasta)
-                for chrom, record in fasta.index.items():
+                for chrom, place in fasta.index.items():
                     if chrom in self._of:
                         raise DataError(
                             f"{chrom} is in {self._of[chrom].path.name} and again in {file.name}; expected each "
                             "chromosome once"
                         )
-                    self._of[chrom], self.chroms[chrom] = fasta, record.rlen
+                    self._of[chrom], self.chroms[chrom] = fasta, place.letters
         except BaseException:
             self.close()
             raise
@@ -103,7 +108,7 @@ class Genome:
         Raises
         ------
         DataError
-            No such chromosome.
+            No such chromosome, or more letters than sequences may have.
 
         Examples
         --------
@@ -113,6 +118,8 @@ class Genome:
         'NNAAC'
         """
         length = self.length_of(chrom)
+        if end - start > LONGEST_SEQUENCE:
+            raise DataError(f"{chrom}:{start}-{end} has {end - start} bp; expected at most {LONGEST_SEQUENCE}")
         first, last = min(max(start, 0), length), min(max(end, 0), length)
         inside = self._of[chrom].letters(chrom, first, last) if first < last else ""
         if len(inside) < end - start:
@@ -129,14 +136,18 @@ class Genome:
             There is none of that name; the message has the names that come close.
         """
         if chrom not in self.chroms:
-            near = close_names(chrom, self.chroms)
+            near = close_names(chrom, self._by_form)
             few = ", ".join([*self.chroms][:5]) + (", …" if len(self.chroms) > 5 else "")
             raise DataError(
-                f"the genome has no {chrom}; "
+                f"the genome has no {shown(chrom)[1:-1]}; "
                 + (f"is it {' or '.join(near)}? " if near else "")
                 + f"Expected one of its {len(self.chroms)}: {few}"
             )
         return self.chroms[chrom]
+
+    @cached_property
+    def _by_form(self) -> dict[str, set[str]]:
+        return {chrom: _forms(chrom) for chrom in self.chroms}
 
     def close(self) -> None:
         """Close the files and remove what was unpacked."""
@@ -153,7 +164,7 @@ class Genome:
         self.close()
 
 
-def close_names(chrom: str, chroms: Iterable[str]) -> list[str]:
+def close_names(chrom: str, chroms: Iterable[str] | Mapping[str, set[str]]) -> list[str]:
     """Chromosomes that may be meant, such as 1 and chrI by chr1; up to three.
 
     Examples
@@ -161,9 +172,12 @@ def close_names(chrom: str, chroms: Iterable[str]) -> list[str]:
     >>> close_names("chr2", ["chrI", "chrII", "chrM"]), close_names("MT", ["chr1", "chrM"])
     (['chrII'], ['chrM'])
     """
-    chroms = list(chroms)
-    same = [other for other in chroms if _forms(chrom) & _forms(other)]
-    return (same or get_close_matches(chrom, chroms, 3))[:3]
+    if len(chrom) > _LONGEST_MISTAKEN:
+        return []
+    known = chroms if isinstance(chroms, Mapping) else {other: _forms(other) for other in chroms}
+    own = _forms(chrom)
+    same = list(islice((other for other, forms in known.items() if own & forms), 3))
+    return same or get_close_matches(chrom, list(islice(known, _COMPARED)), 3)
 
 
 def _forms(chrom: str) -> set[str]:

@@ -10,7 +10,8 @@ from sciexplain.errors import DataError
 
 Strand = Literal["+", "-", "."]
 
-_WRITTEN = re.compile(r"(?P<chrom>\S+):(?P<start>[\d,]+)-(?P<end>[\d,]+)(?:\((?P<strand>[+.-])\))?")
+_WRITTEN = re.compile(r"(?P<chrom>\S+):(?P<start>[0-9][0-9,]*)-(?P<end>[0-9][0-9,]*)(?:\((?P<strand>[+.-])\))?")
+_MOST_DIGITS = 18  # more do not fit into 64 bits
 
 
 @dataclass(frozen=True, order=True)
@@ -69,9 +70,10 @@ class Interval:
             It is none.
         """
         found = _WRITTEN.fullmatch(text.strip())
-        if found is None:
-            raise DataError(f"{text!r} is no interval; expected chrom:start-end or chrom:start-end(strand)")
-        start, end = (int(found[name].replace(",", "")) for name in ("start", "end"))
+        numbers = [] if found is None else [found[name].replace(",", "") for name in ("start", "end")]
+        if found is None or max(map(len, numbers)) > _MOST_DIGITS:
+            raise DataError(f"{text[:80]!r} is no interval; expected chrom:start-end or chrom:start-end(strand)")
+        start, end = map(int, numbers)
         return cls(found["chrom"], start, end, cast(Strand, found["strand"] or "."))
 
     def part(self, start: int, end: int) -> Interval:

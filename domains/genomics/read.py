@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache, partial
@@ -13,11 +15,13 @@ from pathlib import Path
 
 from sciexplain._files import PathName
 from sciexplain.domains.genomics.alphabet import Alphabet, alphabet_of
-from sciexplain.domains.genomics.formats.fasta import read_fasta
-from sciexplain.domains.genomics.formats.genbank import read_genbank
-from sciexplain.domains.genomics.formats.lines import OnError, report, suffix_of
-from sciexplain.domains.genomics.formats.regions import Region, read_bed, window_of
-from sciexplain.domains.genomics.formats.tables import read_table
+from sciexplain.domains.genomics.formats.attempts import Bookmarks
+from sciexplain.domains.genomics.formats.fasta import count_fasta, fasta_attempts
+from sciexplain.domains.genomics.formats.genbank import count_genbank, genbank_attempts
+from sciexplain.domains.genomics.formats.limits import LONGEST_SEQUENCE
+from sciexplain.domains.genomics.formats.lines import OnError, located, suffix_of, without_errors
+from sciexplain.domains.genomics.formats.regions import Region, bed_attempts, check_labels, count_bed, window_of
+from sciexplain.domains.genomics.formats.tables import count_table, table_attempts
 from sciexplain.domains.genomics.genome import FASTA_SUFFIXES, Genome
 from sciexplain.domains.genomics.interval import Interval
 from sciexplain.domains.genomics.sequences import Record
@@ -28,6 +32,10 @@ _BED = (".bed", ".narrowpeak", ".broadpeak", *(f".bed{n}" for n in range(3, 13))
 _GENBANK = (".gb", ".gbk", ".gbff", ".genbank")
 _TABLE = (".csv", ".tsv", ".parquet")
 _KNOWN = f"{', '.join(_FASTA + _BED[:3] + _GENBANK + _TABLE)} (all but Parquet also with .gz, .bgz or .bgzip)"
+
+_COUNTS = {"FASTA": count_fasta, "BED": count_bed, "GenBank": count_genbank, "table": count_table}
+_Found = Iterator[tuple[str, Record | Region | DataError]]
+_Reader = Callable[[Path, Iterable[int] | None, Bookmarks | None], _Found]
 
 
 def read(
@@ -91,10 +99,61 @@ def read(
     >>> [r.sequence for r in read("peaks.bed", genome="genome.fa", length=5, on_error=lambda place, error: None)]
     ['CCGGT', 'ACCGG']
     """
-    if length is not None and length < 1:
-        raise InputError(f"length={length}; expected at least 1 letter")
+    found = attempts(
+        data, genome=genome, length=length, alphabet=alphabet, pad=pad, sequence=sequence, name=name, labels=labels
+    )
+    return (record for _, record in without_errors(found, on_error))
+
+
+def attempts(
+    data: PathName | Iterable[PathName],
+    *,
+    start: int = 0,
+    numbers: Iterable[int] | None = None,
+    bookmarks: Bookmarks | None = None,
+    genome: PathName | Sequence[PathName] | Genome | None = None,
+    length: int | None = None,
+    alphabet: str | Alphabet = "DNA",
+    pad: bool = False,
+    sequence: str | None = None,
+    name: str | None = None,
+    labels: Sequence[str] = (),
+) -> Iterator[tuple[str, Record | DataError]]:
+    """What :func:`read` reads, and what it cannot, each with its place: every row of a file is one attempt.
+
+    Parameters
+    ----------
+    data, genome, length, alphabet, pad, sequence, name, labels
+        As for :func:`read`.
+    start
+        The first attempt to make, from 0; those before it are passed over quickly.
+    numbers
+        Of the attempts to make, ascending from ``start`` on; others are passed over. None: all.
+    bookmarks
+        Remember where attempts are, so that later calls with the same need not pass over those before them.
+
+    Yields
+    ------
+    The place, such as ``"peaks.bed:12"``, and the record or the error. What is wrong with a file as a whole, such as
+    that it is cut off, is one attempt at the file's name.
+
+    Raises
+    ------
+    InputError
+        As :func:`read`.
+
+    Examples
+    --------
+    >>> _ = Path("some.fa").write_text(">a\nAC\n>b\n>c\nGT\n")
+    >>> for place, found in attempts("some.fa", start=1):
+    ...     print(place, found.sequence if isinstance(found, Record) else found)
+    some.fa:3 some.fa:3: b has no sequence
+    some.fa:4 GT
+    """
+    if length is not None and not 1 <= length <= LONGEST_SEQUENCE:
+        raise InputError(f"length={length}; expected at least 1 letter, and at most {LONGEST_SEQUENCE}")
     alphabet = alphabet_of(alphabet)
-    files = [Path(data)] if isinstance(data, str | os.PathLike) else [Path(file) for file in data]
+    files = _listed(data)
     kinds = {_kind(file) for file in files}
     if "BED" in kinds and genome is None:
         raise InputError("regions of a BED file have no letters; give the genome's FASTA as genome= (--genome)")
@@ -102,39 +161,97 @@ def read(
         raise InputError(f"labels={list(labels)}, but {files[0].name} has no columns")
     if (sequence or name) and "table" not in kinds:
         raise InputError(f"sequence={sequence!r} and name={name!r} are columns, but {files[0].name} is no table")
-    readers: dict[str, Callable[[Path], Iterator[tuple[str, Record | Region]]]] = {
-        "FASTA": partial(read_fasta, on_error=on_error),
-        "GenBank": partial(read_genbank, on_error=on_error),
-        "BED": partial(read_bed, labels=labels, on_error=on_error),
-        "table": partial(read_table, sequence=sequence, name=name, labels=labels, on_error=on_error),
+    if "BED" in kinds:
+        check_labels(labels)
+    readers: Mapping[str, _Reader] = {
+        "FASTA": fasta_attempts,
+        "GenBank": genbank_attempts,
+        "BED": partial(bed_attempts, labels=labels),
+        "table": partial(table_attempts, sequence=sequence, name=name, labels=labels),
     }
-    found = chain.from_iterable(readers[_kind(file)](file) for file in files)
-    return _records(found, genome, length, alphabet, pad, on_error)
+    found: _Found
+    if start == 0 and numbers is None:
+        found = chain.from_iterable(readers[_kind(file)](file, None, bookmarks) for file in files)
+    else:
+        wanted = itertools.count(start) if numbers is None else (n for n in numbers if n >= start)
+        found = _in_turn(files, readers, wanted, bookmarks)
+    return _records(found, genome, length, alphabet, pad)
+
+
+def count(data: PathName | Iterable[PathName], *, bookmarks: Bookmarks | None = None) -> int:
+    """How many attempts :func:`attempts` makes, by a pass over the text: no letters are fetched, no row is read.
+
+    Of a Parquet file this is what the file says.
+
+    Parameters
+    ----------
+    data
+        As for :func:`read`.
+    bookmarks
+        As for :func:`attempts`.
+
+    Raises
+    ------
+    InputError
+        By its name a file is of no known kind.
+
+    Examples
+    --------
+    >>> _ = Path("some.fa").write_text(">a\nAC\n>b\n>c\nGT\n")
+    >>> count("some.fa")
+    3
+    """
+    return sum(_COUNTS[_kind(file)](file, bookmarks) for file in _listed(data))
+
+
+def _listed(data: PathName | Iterable[PathName]) -> list[Path]:
+    return [Path(data)] if isinstance(data, str | os.PathLike) else [Path(file) for file in data]
+
+
+def _in_turn(
+    files: Sequence[Path], readers: Mapping[str, _Reader], numbers: Iterator[int], bookmarks: Bookmarks | None
+) -> _Found:
+    """The attempts with these numbers, which count on from file to file."""
+    before, number = 0, next(numbers, None)
+    for place, file in enumerate(files):
+        kind = _kind(file)
+        behind = before + (_COUNTS[kind](file, bookmarks) if place + 1 < len(files) else sys.maxsize)
+
+        def here(first: int = before, behind: int = behind) -> Iterator[int]:
+            nonlocal number
+            while number is not None and number < behind:
+                yield number - first
+                number = next(numbers, None)
+
+        yield from readers[kind](file, here(), bookmarks)
+        before = behind
 
 
 def _records(
-    found: Iterator[tuple[str, Record | Region]],
+    found: _Found,
     genome: PathName | Sequence[PathName] | Genome | None,
     length: int | None,
     alphabet: Alphabet,
     pad: bool,
-    on_error: OnError | None,
-) -> Iterator[Record]:
+) -> Iterator[tuple[str, Record | DataError]]:
     with ExitStack() as opened:
         if not (genome is None or isinstance(genome, Genome)):
             genome = opened.enter_context(Genome(genome))
         for place, entry in found:
+            record: Record | DataError
             try:
-                if isinstance(entry, Record):
+                if isinstance(entry, DataError):
+                    record = entry
+                elif isinstance(entry, Record):
                     record = resized(entry, length, alphabet, pad=pad)
+                    _check_letters(record, alphabet)
                 else:
                     assert genome is not None  # checked where it was asked for
                     record = fetched(entry, genome, length, pad=pad)
-                _check_letters(record, alphabet)
+                    _check_letters(record, alphabet)
             except DataError as error:
-                report(place, error, on_error)
-            else:
-                yield record
+                record = located(place, error)
+            yield place, record
 
 
 def fetched(region: Region, genome: Genome, length: int | None = None, *, pad: bool = False) -> Record:
@@ -147,6 +264,8 @@ def fetched(region: Region, genome: Genome, length: int | None = None, *, pad: b
     """
     chrom, strand, size = region.interval.chrom, region.interval.strand, genome.length_of(region.interval.chrom)
     start, end = (region.interval.start, region.interval.end) if length is None else window_of(region, length)
+    if end - start > LONGEST_SEQUENCE:
+        raise DataError(f"{region.interval} has {end - start} bp; expected at most {LONGEST_SEQUENCE}")
     if region.interval.end > size:
         raise DataError(f"{region.interval} ends behind {chrom}, which has {size} bp; expected a region of this genome")
     if (start < 0 or end > size) and not pad:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from sciexplain.domains.genomics.formats.lines import OnError, numbered_lines, report
+from sciexplain.domains.genomics.formats.attempts import Bookmarks, Entries, NumberedLines, attempted, counted
+from sciexplain.domains.genomics.formats.limits import LONGEST_NAME, LONGEST_SEQUENCE, shown
+from sciexplain.domains.genomics.formats.lines import LongLine, OnError, without_errors
 from sciexplain.domains.genomics.interval import Interval, Strand
 from sciexplain.domains.genomics.sequences import Record
 from sciexplain.errors import DataError
+
+_JOINED = 1 << 16
+
+
+class _Entry(NamedTuple):
+    """A record's text: its header without the ``>``, and its lines."""
+
+    header: str
+    lines: list[str]
 
 
 def read_fasta(path: Path, *, on_error: OnError | None = None) -> Iterator[tuple[str, Record]]:
@@ -20,7 +32,8 @@ def read_fasta(path: Path, *, on_error: OnError | None = None) -> Iterator[tuple
     Raises
     ------
     DataError
-        As :func:`report` does: a header without a name or a sequence, text before the first header, a damaged file.
+        As :func:`report` does: a header without a name or a sequence, one that is too long, text before the first
+        header, a damaged file.
 
     Examples
     --------
@@ -29,34 +42,79 @@ def read_fasta(path: Path, *, on_error: OnError | None = None) -> Iterator[tuple
     [('peaks.fa:1', Record(name='chr1:10-14(-)', sequence='AAcG', interval=Interval(chrom='chr1', start=10, end=14,
     strand='-'), labels=()))]
     """
-    for place, header, sequence in _entries(path, on_error):
-        words = header.split()
-        if not words:
-            report(place, DataError("the header has no name; expected > and a name"), on_error)
-        elif not sequence:
-            report(place, DataError(f"{words[0]} has no sequence"), on_error)
-        else:
-            yield place, Record(words[0], sequence, place_of(words[0], len(sequence)))
+    return without_errors(fasta_attempts(path), on_error)
 
 
-def _entries(path: Path, on_error: OnError | None) -> Iterator[tuple[str, str, str]]:
-    """Place, header and letters of each record."""
-    start, header, parts = 0, "", list[str]()
-    try:
-        for number, line in numbered_lines(path):
-            if line.startswith(">"):
-                if start:
-                    yield f"{path.name}:{start}", header, "".join(parts)
-                start, header, parts = number, line[1:], []
-            elif start:
-                parts.append("".join(line.split()))
-            elif line.strip() and line[0] not in "#;":
-                raise DataError(f"line {number} is {line[:40]!r}; expected a header, which begins with >")
-        if not start:
-            raise DataError("there are no sequences in it; expected headers with > and sequences")
-        yield f"{path.name}:{start}", header, "".join(parts)
-    except DataError as error:
-        report(path.name, error, on_error)
+def fasta_attempts(
+    path: Path, numbers: Iterable[int] | None = None, bookmarks: Bookmarks | None = None
+) -> Iterator[tuple[str, Record | DataError]]:
+    """Each record, or what is wrong with it; see :func:`~.attempts.attempted`."""
+    return attempted(path, _entries, _record, numbers, bookmarks, LONGEST_SEQUENCE)
+
+
+def count_fasta(path: Path, bookmarks: Bookmarks | None = None) -> int:
+    """How many of them there are."""
+    return counted(path, _entries, bookmarks, LONGEST_SEQUENCE)
+
+
+def _entries(lines: NumberedLines) -> Entries[_Entry]:
+    """The line of each header, and its record as it stands."""
+    start, entry, size, joined = 0, _Entry("", []), 0, 0
+    for number, line in lines:
+        if isinstance(line, str):
+            text, here = line, len(line)
+        elif isinstance(line, LongLine):
+            text, here = line.begin, LONGEST_SEQUENCE + 1
+        else:  # the file is cut off: its last record may not be whole
+            yield 0, line
+            return
+        if text.startswith(">"):
+            if start:
+                yield start, _checked(entry, size)
+            start, entry, joined = number, _Entry(text[1:], []), 0
+            size = 0 if here <= LONGEST_SEQUENCE else here
+        elif start:
+            size += here
+            if text and size <= LONGEST_SEQUENCE:
+                entry.lines.append(text)
+                if len(entry.lines) - joined == _JOINED:  # short lines would take more room than their letters
+                    entry.lines[joined:] = ["".join(entry.lines[joined:])]
+                    joined += 1
+        elif text.strip() and text[0] not in "#;":
+            yield 0, DataError(f"line {number} is {text[:40]!r}; expected a header, which begins with >")
+            return
+    if start:
+        yield start, _checked(entry, size)
+    else:
+        yield 0, DataError("there are no sequences in it; expected headers with > and sequences")
+
+
+def _checked(entry: _Entry, size: int) -> _Entry | DataError:
+    if size <= LONGEST_SEQUENCE:
+        return entry
+    return DataError(
+        f"{shown(entry.header)} is longer than {LONGEST_SEQUENCE} letters; expected less, as regions of a BED file "
+        "with a genome have"
+    )
+
+
+def _record(entry: _Entry, place: str) -> Record:
+    words = entry.header.split(None, 1)
+    if not words:
+        raise DataError("the header has no name; expected > and a name")
+    name, sequence = words[0], "".join(entry.lines)
+    if len(name) > LONGEST_NAME:
+        raise too_long(name)
+    if not sequence.isalpha():
+        sequence = "".join(sequence.split())
+    if not sequence:
+        raise DataError(f"{name} has no sequence")
+    return Record(name, sequence, place_of(name, len(sequence)))
+
+
+def too_long(name: str) -> DataError:
+    """What is said of a name that is longer than names may be."""
+    return DataError(f"the name {shown(name)} has {len(name)} characters; expected at most {LONGEST_NAME}")
 
 
 def place_of(name: str, letters: int) -> Interval | None:
@@ -71,6 +129,8 @@ def place_of(name: str, letters: int) -> Interval | None:
     >>> str(place_of("peak7::chr1:10-14(-)", 4)), str(place_of("chr1:11-14", 4)), place_of("chr1:10-14", 9)
     ('chr1:10-14(-)', 'chr1:10-14', None)
     """
+    if ":" not in name:
+        return None
     try:
         written = Interval.parse(name.rpartition("::")[2])
     except DataError:

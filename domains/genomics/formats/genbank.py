@@ -4,69 +4,103 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sciexplain._optional import require
-from sciexplain.domains.genomics.formats.lines import OnError, numbered_lines, report
+from sciexplain.domains.genomics.formats.attempts import Bookmarks, Entries, NumberedLines, attempted, counted
+from sciexplain.domains.genomics.formats.fasta import too_long
+from sciexplain.domains.genomics.formats.limits import LONGEST_NAME, LONGEST_SEQUENCE
+from sciexplain.domains.genomics.formats.lines import OnError, without_errors
 from sciexplain.domains.genomics.interval import Interval
 from sciexplain.domains.genomics.sequences import Record
 from sciexplain.errors import DataError
+
+_READ = ("LOCUS", "ACCESSION", "VERSION", "CONTIG", "ORIGIN")
+# ORIGIN has numbers and blanks between its letters
+_LONGEST, _MOST_LINES = 2 * LONGEST_SEQUENCE, LONGEST_SEQUENCE // 32
 
 
 def read_genbank(path: Path, *, on_error: OnError | None = None) -> Iterator[tuple[str, Record]]:
     """Each record, in upper case, with the place of its first line, such as ``"plasmid.gb:1"``.
 
     A record's name is its accession with version, which is also the chromosome of its interval, from 0 to its length.
+    Its features and references are not read.
 
     Raises
     ------
     DataError
-        As :func:`report` does: a record that Biopython does not read or warns of, one without letters, one that does
-        not end in ``//``.
+        As :func:`report` does: a record that Biopython does not read or warns of, one without letters or with too many,
+        one that does not end in ``//``.
     """
-    for place, text in _entries(path, on_error):
-        try:
-            record = _record(text)
-        except Exception as error:  # Biopython raises whatever it meets in a damaged record
-            report(place, error, on_error)
-        else:
-            yield place, record
+    return without_errors(genbank_attempts(path), on_error)
 
 
-def _entries(path: Path, on_error: OnError | None) -> Iterator[tuple[str, str]]:
-    """Records one by one, since Biopython's reader does not get over one that it cannot read."""
-    start, lines = 0, list[str]()
-    try:
-        for number, line in numbered_lines(path):
-            if not lines and not line.strip():
-                continue
-            start = start if lines else number
+def genbank_attempts(
+    path: Path, numbers: Iterable[int] | None = None, bookmarks: Bookmarks | None = None
+) -> Iterator[tuple[str, Record | DataError]]:
+    """Each record, or what is wrong with it; see :func:`~.attempts.attempted`."""
+    return attempted(path, _entries, _record, numbers, bookmarks)
+
+
+def count_genbank(path: Path, bookmarks: Bookmarks | None = None) -> int:
+    """How many of them there are."""
+    return counted(path, _entries, bookmarks)
+
+
+def _entries(text: NumberedLines) -> Entries[list[str]]:
+    """Records one by one, since Biopython's reader does not get over one that it cannot read: the lines that matter."""
+    start, lines, size, kept = 0, list[str](), 0, True
+    wrong: DataError | None = None
+    inside = False
+    for number, line in text:
+        if isinstance(line, DataError):
+            if not number:
+                yield 0, line
+                return
+            wrong = wrong or line
+            start, inside = start if inside else number, True
+            continue
+        if not inside and not line.strip():
+            continue
+        start, inside = start if inside else number, True
+        if line.rstrip() == "//":
+            yield start, wrong or [*lines, "//"]
+            lines, size, kept, wrong, inside = [], 0, True, None, False
+            continue
+        if line[:1].strip():  # a new section; what belongs to one is indented
+            kept = line.startswith(_READ) or not lines
+        if kept and not wrong:
+            size += len(line)
             lines.append(line)
-            if line.rstrip() == "//":
-                yield f"{path.name}:{start}", "\n".join(lines) + "\n"
+            if size > _LONGEST or len(lines) > _MOST_LINES:
+                wrong = DataError(f"the record is longer than {LONGEST_SEQUENCE} letters; expected less")
                 lines = []
-        if lines:
-            raise DataError(f"the record on line {start} is cut off; expected // as its last line")
-        if not start:
-            raise DataError("there are no records in it; expected GenBank records, which begin with LOCUS")
-    except DataError as error:
-        report(path.name, error, on_error)
+    if inside:
+        yield 0, DataError(f"the record on line {start} is cut off; expected // as its last line")
+    if not start:
+        yield 0, DataError("there are no records in it; expected GenBank records, which begin with LOCUS")
 
 
-def _record(text: str) -> Record:
+def _record(lines: list[str], place: str) -> Record:
     seqio: Any = require("Bio.SeqIO", extra="genomics")
     bio: Any = require("Bio", extra="genomics")
     seq: Any = require("Bio.Seq", extra="genomics")
     with warnings.catch_warnings():
         # such as letters that are more or fewer than its first line says
         warnings.simplefilter("error", bio.BiopythonParserWarning)
-        entry = seqio.read(io.StringIO(text), "genbank")
+        try:
+            entry = seqio.read(io.StringIO("\n".join(lines) + "\n"), "genbank")
+        except Exception as error:  # Biopython raises whatever it meets in a damaged record
+            raise DataError(str(error)[:1000] or type(error).__name__) from error
+    name = str(entry.id)
+    if len(name) > LONGEST_NAME:
+        raise too_long(name)
     try:
         letters = str(entry.seq)
     except seq.UndefinedSequenceError:
         letters = ""
     if not letters:
-        raise DataError(f"{entry.id} has no sequence; expected one under ORIGIN")
-    return Record(entry.id, letters, Interval(entry.id, 0, len(letters)))
+        raise DataError(f"{name} has no sequence; expected one under ORIGIN")
+    return Record(name, letters, Interval(name, 0, len(letters)))

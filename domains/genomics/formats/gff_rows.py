@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
+from sciexplain.domains.genomics.formats.fasta import too_long
+from sciexplain.domains.genomics.formats.limits import LONGEST_NAME, MOST_ALLELES
 from sciexplain.domains.genomics.formats.lines import OnError, report, reported_lines, strand_of, whole_number
 from sciexplain.domains.genomics.interval import Interval
 from sciexplain.errors import DataError
 
-_GTF_PAIR = re.compile(r'\s*([^\s;="]+)\s+(?:"([^"]*)"|([^;"\s]+))')
+# Possessive and from semicolon to semicolon, as some columns are long: each letter is looked at once.
+_GTF_PAIR = re.compile(r'(?:^|(?<=;))\s*+([^\s;="]++)\s++(?:"([^"]*+)"|([^;"\s]++))')
 _GENE_ID, _TRANSCRIPT_ID = (
-    re.compile(rf'(?:^|;)\s*{key}\s+(?:"([^"]*)"|([^;"\s]+))') for key in ("gene_id", "transcript_id")
+    re.compile(rf'(?:^|;)\s*+{key}\s++(?:"([^"]*+)"|([^;"\s]++))') for key in ("gene_id", "transcript_id")
 )
 _UTR = ("five_prime_utr", "three_prime_utr", "utr", "5utr", "3utr")
 
@@ -72,7 +75,7 @@ def read_rows(path: Path, *, on_error: OnError | None = None) -> Iterator[Row]:
         if not line.strip() or line.startswith("#"):
             continue
         try:
-            row = _row(number, line.split("\t"))
+            row = _row(number, line.split("\t", 9))
         except DataError as error:
             report(f"{path.name}:{number}", error, on_error)
         else:
@@ -80,7 +83,7 @@ def read_rows(path: Path, *, on_error: OnError | None = None) -> Iterator[Row]:
                 yield row
 
 
-@cache
+@lru_cache(maxsize=10_000)
 def kind_of(type_: str) -> Kind:
     """What a feature is by its type, a term of the Sequence Ontology; "" for what is no part of a gene.
 
@@ -104,8 +107,12 @@ def kind_of(type_: str) -> Kind:
 
 def _row(number: int, cells: list[str]) -> Row | None:
     if len(cells) != 9:
-        raise DataError(f"the row has {len(cells)} columns; expected 9, by tabs")
+        many = "more than 9" if len(cells) > 9 else f"{len(cells)}"
+        raise DataError(f"the row has {many} columns; expected 9, by tabs")
     chrom, _, type_, first, last, _, strand, _, written = cells
+    for text in (chrom, type_):
+        if len(text) > LONGEST_NAME:
+            raise too_long(text)
     start, end = whole_number(first, "the start") - 1, whole_number(last, "the end")
     if not 0 <= start < end:
         raise DataError(f"{chrom}:{first}-{last} is no stretch; expected 1 <= start <= end, 1-based, the end included")
@@ -115,6 +122,8 @@ def _row(number: int, cells: list[str]) -> Row | None:
     interval = Interval(unquote(chrom), start, end, strand_of(strand))
     if _GTF_PAIR.match(written):
         gene, transcript = (_gtf_value(pattern, written) for pattern in (_GENE_ID, _TRANSCRIPT_ID))
+        if strange := [name for name in (gene, transcript) if len(name) > LONGEST_NAME]:
+            raise too_long(strange[0])
         if not gene or not (transcript or kind == "gene"):
             raise DataError(f"the {type_} has no gene_id or no transcript_id; expected both in its last column")
         if kind == "gene":
@@ -125,7 +134,12 @@ def _row(number: int, cells: list[str]) -> Row | None:
     pairs = _gff3_pairs(written)
     own = pairs.get("ID", "") or (pairs.get("Name", "") if kind in ("gene", "transcript") else "")
     # Commas are between parents; those within an id are percent-encoded.
-    parents = tuple(unquote(parent.strip()) for parent in pairs.get("Parent", "").split(",") if parent.strip())
+    listed = pairs.get("Parent", "")
+    if listed.count(",") >= MOST_ALLELES:
+        raise DataError(f"the {type_} has {listed.count(',') + 1} parents; expected at most {MOST_ALLELES}")
+    parents = tuple(unquote(parent.strip()) for parent in listed.split(",") if parent.strip())
+    if strange := [name for name in (own, *parents) if len(name) > LONGEST_NAME]:
+        raise too_long(strange[0])
     if not own and not parents:
         raise DataError(f"the {type_} has neither ID nor Parent; expected at least one in its last column")
     return Row(number, type_, kind, interval, unquote(own), parents, "", written)

@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 
 from sciexplain._files import PathName
-from sciexplain.domains.genomics.formats.lines import OnError, numbered_lines, report
+from sciexplain.domains.genomics.formats.limits import MOST_COLUMNS, shown
+from sciexplain.domains.genomics.formats.lines import Lines, OnError, report
 from sciexplain.errors import DataError
 
 # Enrichr writes a membership's weight behind the gene.
-_WEIGHT = re.compile(r",[-+\d.eE]+$")
+_WEIGHT = re.compile(r",[-+0-9.eE]++$")
 
 
 def read_gmt(path: PathName, *, on_error: OnError | None = None) -> dict[str, tuple[str, ...]]:
@@ -47,13 +48,17 @@ def read_gmt(path: PathName, *, on_error: OnError | None = None) -> dict[str, tu
     path = Path(path)
     sets: dict[str, tuple[str, ...]] = {}
     lines: dict[str, int] = {}
-    for number, line in numbered_lines(path):
-        if not line.strip():
+    for number, line in Lines(path):
+        if isinstance(line, DataError) and not number:
+            raise line
+        if isinstance(line, str) and not line.strip():
             continue
         try:
+            if isinstance(line, DataError):
+                raise line
             name, genes = _gene_set(line)
             if sets.setdefault(name, genes) != genes:
-                raise DataError(f"the set {name!r} is in line {lines[name]} already, with other genes; rename one")
+                raise DataError(f"the set {shown(name)} is in line {lines[name]} already, with other genes; rename one")
             lines.setdefault(name, number)
         except DataError as error:
             report(f"{path.name}:{number}", error, on_error)
@@ -63,6 +68,8 @@ def read_gmt(path: PathName, *, on_error: OnError | None = None) -> dict[str, tu
 
 
 def _gene_set(line: str) -> tuple[str, tuple[str, ...]]:
+    if line.count("\t") > MOST_COLUMNS:
+        raise DataError(f"the line has {line.count(chr(9)) - 1} genes; expected at most {MOST_COLUMNS - 1}")
     name, *cells = (cell.strip() for cell in line.split("\t"))
     genes = tuple(dict.fromkeys(_WEIGHT.sub("", cell) for cell in cells[1:] if cell))
     if not name or not genes:

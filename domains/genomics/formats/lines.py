@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
+import codecs
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from sciexplain._files import PathName
+from sciexplain.domains.genomics.formats.limits import LONGEST_GAP, LONGEST_LINE, MOST_DIGITS, shown
+from sciexplain.domains.genomics.formats.unpacking import Kind, Position, Source, compression_of, cut_off, is_cut_off
 from sciexplain.domains.genomics.interval import Strand
 from sciexplain.errors import DataError, SciExplainError
 
+T = TypeVar("T")
 OnError = Callable[[str, SciExplainError], object]
 
-_BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _COMPRESSED = (".gz", ".bgz", ".bgzip")
+_QUOTED = 40
+_MARKED_BYTES, _MARKED_SIZE = 1 << 24, 1 << 20
+
+
+class LongLine(DataError):
+    """A line that is longer than lines may be.
+
+    Attributes
+    ----------
+    begin
+        Its first characters.
+    """
+
+    def __init__(self, begin: str, longest: int) -> None:
+        self.begin = begin[:_QUOTED]
+        super().__init__(
+            f"the line, which begins with {self.begin!r}, is longer than {longest} characters; expected less"
+        )
 
 
 def suffix_of(path: PathName) -> str:
@@ -26,80 +46,168 @@ def suffix_of(path: PathName) -> str:
     return suffixes[-1] if suffixes else ""
 
 
-def compression_of(path: Path) -> Literal["", "gzip", "bgzip"]:
-    """By its first bytes, whatever its name.
+class Mark(NamedTuple):
+    """Where reading may begin: before a line, at the start of a piece of the file.
 
-    Raises
-    ------
-    DataError
-        There is no such file.
+    Attributes
+    ----------
+    number
+        Of the line.
+    position
+        Of the piece.
+    decoding
+        How the decoding stands there.
+    begin
+        What of the line is in earlier pieces.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such file")
-    with path.open("rb") as file:
-        head = file.read(14)
-    if head[:2] != b"\x1f\x8b":
-        return ""
-    return "bgzip" if head[3] & 4 and head[12:] == b"BC" else "gzip"
+
+    number: int
+    position: Position
+    decoding: Any
+    begin: tuple[str, ...]
 
 
-def is_cut_off(path: Path) -> bool:
-    """Whether a bgzip file lacks the empty block that ends every whole one."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - len(_BGZIP_END)))
-        return file.read() != _BGZIP_END
+class Lines:
+    """Lines of a file and their numbers from 1, without their ends, be these LF, CRLF or CR.
 
+    Instead of a line that is too long comes a :class:`LongLine`. What is wrong with the file as a whole comes last, as
+    line 0: it is not there, cut off, damaged, unpacks to far more than its size, or has a line without an end. A last
+    line that is cut is left out.
 
-def cut_off(path: Path, kind: str) -> DataError:
-    """What is said of a file that ends too early."""
-    return DataError(f"{path.name} is cut off: its {kind} data end before they should; copy or download it again")
+    Parameters
+    ----------
+    path
+        A file.
+    longest
+        Characters of a line.
+    at
+        Where to begin, from an earlier reading; None: the start.
+    marking
+        Whether to make ``marks``.
 
-
-def damaged(path: Path, error: Exception) -> DataError:
-    """What is said of a file whose compressed data are wrong."""
-    return DataError(f"{path.name} is damaged: {error}; copy or download it again")
-
-
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines and their numbers from 1, without their ends, be these LF, CRLF or CR; a last line that is cut is left out.
-
-    Raises
-    ------
-    DataError
-        There is no such file; or, after its whole lines: it is cut off or damaged.
+    Attributes
+    ----------
+    marks
+        Where another reading may begin, one for each few MiB that were read.
     """
-    kind = compression_of(path)
-    # Cut between two blocks, a bgzip file is a whole gzip file: only the missing last block tells.
-    cut = kind == "bgzip" and is_cut_off(path)
-    with (
-        gzip.open(path, "rt", encoding="utf-8-sig", errors="replace")
-        if kind
-        else path.open(encoding="utf-8-sig", errors="replace") as text
-    ):
+
+    def __init__(
+        self, path: Path, longest: int = LONGEST_LINE, at: Mark | None = None, *, marking: bool = False
+    ) -> None:
+        self.path, self.marks = path, list[Mark]()
+        self._longest, self._at, self._marking = longest, at, marking
+        # The line whose end is not yet there: its number, its pieces, and their characters.
+        self._number, self._begin = (1, list[str]()) if at is None else (at.number, list(at.begin))
+        self._size = sum(map(len, self._begin))
+
+    def __iter__(self) -> Iterator[tuple[int, str | DataError]]:
         try:
-            for number, line in enumerate(text, 1):
-                if cut and not line.endswith("\n"):
-                    break
-                yield number, line.removesuffix("\n")
-        except EOFError as error:
-            raise cut_off(path, kind) from error
-        except (zlib.error, gzip.BadGzipFile) as error:
-            raise damaged(path, error) from error
-    if cut:
-        raise cut_off(path, kind)
+            yield from self._numbered()
+        except DataError as error:
+            yield 0, error
+
+    def _numbered(self) -> Iterator[tuple[int, str | DataError]]:
+        kind = compression_of(self.path)
+        # Cut between two blocks, a bgzip file is a whole gzip file: only the missing last block tells.
+        cut = kind == "bgzip" and is_cut_off(self.path)
+        longest = self._longest
+        for text in self._texts(kind):
+            first, *others = text.split("\n")
+            self._add(first)
+            if not others:
+                continue
+            yield self._number, self._whole()
+            last = others.pop()
+            self._begin, self._size = [last], len(last)
+            number, self._number = self._number + 1, self._number + 1 + len(others)
+            if len(text) <= longest:
+                yield from enumerate(others, number)
+            else:
+                for i, line in enumerate(others, number):
+                    yield i, line if len(line) <= longest else LongLine(line, longest)
+        if cut:
+            raise cut_off(self.path, kind)
+        if self._size:
+            yield self._number, self._whole()
+
+    def _add(self, text: str) -> None:
+        self._size += len(text)
+        if self._size <= self._longest:
+            self._begin.append(text)
+        else:
+            self._begin = [("".join(self._begin) or text)[:_QUOTED]]
+        if self._size > LONGEST_GAP:
+            raise DataError(
+                f"line {self._number} has more than {LONGEST_GAP} characters; the rest of the file is not read"
+            )
+
+    def _whole(self) -> str | LongLine:
+        return "".join(self._begin) if self._size <= self._longest else LongLine(self._begin[0], self._longest)
+
+    def _texts(self, kind: Kind) -> Iterator[str]:
+        plain = codecs.getincrementaldecoder("utf-8-sig")("replace")
+        decoder = io.IncrementalNewlineDecoder(plain, translate=True)
+        if self._at is not None:
+            decoder.setstate(self._at.decoding)
+        since = 0
+        with Source(self.path, kind, None if self._at is None else self._at.position) as source:
+            for piece in source:
+                yield decoder.decode(piece)
+                since += len(piece)
+                if self._marking and since >= _MARKED_BYTES and self._size <= _MARKED_SIZE:
+                    mark = Mark(self._number, source.position, decoder.getstate(), tuple(self._begin))
+                    self.marks.append(mark)
+                    since = 0
+        yield decoder.decode(b"", final=True)
+
+
+def located(place: str, error: Exception) -> DataError:
+    """The error with the place, such as ``"peaks.bed:12"``, before it."""
+    return DataError(f"{place}: {error}")
+
+
+def place_in(path: Path, line: int) -> str:
+    """A line of a file; 0 for the file as a whole."""
+    return f"{path.name}:{line}" if line else path.name
+
+
+def report(place: str, error: Exception, on_error: OnError | None) -> None:
+    """Tell ``on_error`` that this place, such as ``"peaks.bed:12"``, cannot be read.
+
+    Raises
+    ------
+    DataError
+        There is no ``on_error``.
+    """
+    told = located(place, error)
+    if on_error is None:
+        raise told from error
+    on_error(place, told)
+
+
+def without_errors(found: Iterator[tuple[str, T | DataError]], on_error: OnError | None) -> Iterator[tuple[str, T]]:
+    """What could be read; what could not goes to ``on_error``, and is raised where there is none."""
+    for place, one in found:
+        if not isinstance(one, DataError):
+            yield place, one
+        elif on_error is None:
+            raise one
+        else:
+            on_error(place, one)
 
 
 def reported_lines(path: Path, on_error: OnError | None) -> Iterator[tuple[int, str]]:
-    """Lines as :func:`numbered_lines` has them; what is wrong with the file as a whole goes to :func:`report`."""
-    try:
-        yield from numbered_lines(path)
-    except DataError as error:
-        report(path.name, error, on_error)
+    """The lines that could be read; long ones, and what is wrong with the file as a whole, go to :func:`report`."""
+    for number, line in Lines(path):
+        if isinstance(line, str):
+            yield number, line
+        else:
+            report(place_in(path, number), line, on_error)
 
 
-def cells_of(line: str) -> list[str]:
-    """Cells apart by tabs, or by spaces where there is no tab."""
-    return [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()
+def cells_of(line: str, most: int = -1) -> list[str]:
+    """Cells apart by tabs, or by spaces where there is no tab; what is behind the first ``most`` is one more."""
+    return [cell.strip() for cell in line.split("\t", most)] if "\t" in line else line.split(None, most)
 
 
 def whole_number(text: str, what: str) -> int:
@@ -108,11 +216,12 @@ def whole_number(text: str, what: str) -> int:
     Raises
     ------
     DataError
-        It is none.
+        It is none, or has more digits than 64 bits hold.
     """
     # int() would also take 1_000 and the digits of other scripts
-    if not (text.isascii() and text.removeprefix("-").isdigit()):
-        raise DataError(f"{what} is {text!r}; expected a whole number")
+    digits = text.removeprefix("-")
+    if not (text.isascii() and digits.isdigit()) or len(digits) > MOST_DIGITS:
+        raise DataError(f"{what} is {shown(text)}; expected a whole number of at most {MOST_DIGITS} digits")
     return int(text)
 
 
@@ -125,19 +234,5 @@ def strand_of(text: str) -> Strand:
         It is none.
     """
     if text not in ("+", "-", ".", "?"):
-        raise DataError(f"the strand is {text!r}; expected +, - or .")
+        raise DataError(f"the strand is {shown(text)}; expected +, - or .")
     return cast(Strand, text.replace("?", "."))
-
-
-def report(place: str, error: Exception, on_error: OnError | None) -> None:
-    """Tell ``on_error`` that this place, such as ``"peaks.bed:12"``, cannot be read.
-
-    Raises
-    ------
-    DataError
-        There is no ``on_error``.
-    """
-    located = DataError(f"{place}: {error}")
-    if on_error is None:
-        raise located from error
-    on_error(place, located)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sciexplain._files import PathName, written
 from sciexplain._optional import require
 from sciexplain.domains.genomics.explanation import SequenceExplanation
+from sciexplain.domains.genomics.formats.hdf5 import check_hdf5
 from sciexplain.domains.genomics.motif import Motif, Seqlet
 from sciexplain.domains.genomics.motifs import Motifs
 from sciexplain.errors import DataError, InputError
@@ -84,11 +85,17 @@ def read_modisco_results(path: PathName, *, length: int | None = None) -> Motifs
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: there is no such file")
+    check_hdf5(path)
     try:
-        handle = h5py.File(path, "r")
-    except OSError as error:
-        raise DataError(f"{path.name} is no HDF5 file, or cut off: {error}") from error
-    with handle:
+        return _results(path, h5py, length)
+    except DataError:
+        raise
+    except Exception as error:  # damaged files are answered by h5py with whatever it meets
+        raise DataError(f"{path.name} cannot be read as results of modisco motifs: {error}") from error
+
+
+def _results(path: Path, h5py: Any, length: int | None) -> Motifs:
+    with h5py.File(path, "r") as handle:
         if "metacluster_idx_to_submetacluster_results" in handle:
             raise DataError(f"{path.name} is of the first TF-MoDISco; convert it: modisco convert -i OLD -o NEW")
         window = handle.attrs.get("window_size")

@@ -1,19 +1,91 @@
-"""The relevance of each nucleotide as a long table."""
+"""The relevance of each nucleotide as a long table, and back."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from sciexplain._files import PathName, written
 from sciexplain._optional import require
+from sciexplain.domains.genomics.alphabet import Alphabet
+from sciexplain.domains.genomics.interval import Interval
+from sciexplain.domains.genomics.sequences import Record
 
 if TYPE_CHECKING:
     from sciexplain.domains.genomics.explanation import SequenceExplanation
 
 _LINES_AT_ONCE = 1 << 20
+_HYPOTHETICAL = "hypothetical_"
+
+
+def schema_of(alphabet: Alphabet, *, hypothetical: bool, **metadata: str) -> Any:
+    """Columns of the table, as Arrow has them; see :func:`write_parquet`.
+
+    Parameters
+    ----------
+    alphabet
+        Of the sequences.
+    hypothetical
+        Whether the method defines hypothetical contributions.
+    **metadata
+        To go with it, such as ``method``.
+    """
+    arrow: Any = require("pyarrow", extra="genomics")
+    text, number = arrow.string(), arrow.float32()
+    fields = {
+        "name": text, "index": arrow.int32(), "chrom": text, "position": arrow.int64(), "strand": text, "letter": text,
+        "relevance": number,
+    }  # fmt: skip
+    fields |= dict.fromkeys((f"{_HYPOTHETICAL}{letter}" for letter in alphabet.letters if hypothetical), number)
+    return arrow.schema(fields, metadata | {"alphabet": alphabet.name})
+
+
+def columns_of(explanation: SequenceExplanation, letters: Sequence[str] | None = None) -> dict[str, Any]:
+    """The columns of :func:`schema_of`, as arrays of Arrow or NumPy with a line for each nucleotide of each sequence.
+
+    Parameters
+    ----------
+    explanation
+        Of N sequences of length L.
+    letters
+        As they were given, ambiguous ones too; None: as they were encoded, with N for these.
+    """
+    arrow: Any = require("pyarrow", extra="genomics")
+    e, sequences, length = explanation, explanation.sequences, explanation.sequences.length
+    count = len(e)
+    row = np.repeat(np.arange(count, dtype=np.int32), length)
+    index = np.tile(np.arange(length, dtype=np.int32), count)
+    placed = np.array([i is not None for i in sequences.intervals], dtype=bool)
+    origin, step = np.zeros(count, np.int64), np.ones(count, np.int64)
+    for i, place in enumerate(sequences.intervals):
+        if place is not None:
+            origin[i], step[i] = (place.end - 1, -1) if place.strand == "-" else (place.start, 1)
+    takes = arrow.array(row)
+
+    def repeated(words: Sequence[str | None]) -> Any:
+        return arrow.array(words, arrow.string()).take(takes)
+
+    texts = sequences.texts if letters is None else [text.upper() for text in letters]
+    bytes_ = np.frombuffer("".join(texts).encode("ascii", "replace"), np.uint8)
+    offsets = np.arange(len(bytes_) + 1, dtype=np.int32)
+    columns = {
+        "name": repeated(sequences.names),
+        "index": index,
+        "chrom": repeated([None if i is None else i.chrom for i in sequences.intervals]),
+        "position": arrow.array(origin[row] + step[row] * index, mask=None if placed.all() else ~placed[row]),
+        "strand": repeated([None if i is None else i.strand for i in sequences.intervals]),
+        "letter": arrow.StringArray.from_buffers(len(bytes_), arrow.py_buffer(offsets), arrow.py_buffer(bytes_)),
+        "relevance": _flat(e.nucleotides),
+    }
+    if e.has_hypothetical:
+        for channel, letter in enumerate(sequences.alphabet.letters):
+            columns[f"{_HYPOTHETICAL}{letter}"] = _flat(e.hypothetical[:, channel])
+    return columns
 
 
 def write_parquet(path: PathName, explanation: SequenceExplanation) -> Path:
@@ -38,50 +110,50 @@ def write_parquet(path: PathName, explanation: SequenceExplanation) -> Path:
     """
     arrow: Any = require("pyarrow", extra="genomics")
     parquet: Any = require("pyarrow.parquet", extra="genomics")
-    step = max(1, _LINES_AT_ONCE // explanation.sequences.length)
+    e, length = explanation, explanation.sequences.length
+    about = {"method": e.method, "explained_strand": e.strand}
+    own = schema_of(e.sequences.alphabet, hypothetical=e.has_hypothetical, **about)
+    schema = arrow.schema([arrow.field("row", arrow.int32()), *own], own.metadata)
+    step = max(1, _LINES_AT_ONCE // length)
 
     def write(file: Path) -> None:
-        # The first piece, which may be empty, gives the columns' types.
-        first = _lines(arrow, explanation[:step], 0)
-        with parquet.ParquetWriter(file, first.schema) as writer:
-            writer.write_table(first)
-            for start in range(step, len(explanation), step):
-                writer.write_table(_lines(arrow, explanation[start : start + step], start))
+        with parquet.ParquetWriter(file, schema) as writer:
+            for start in range(0, max(len(e), 1), step):
+                part = e[start : start + step]
+                row = np.repeat(np.arange(start, start + len(part), dtype=np.int32), length)
+                writer.write_table(arrow.table({"row": row, **columns_of(part)}, schema))
 
     return written(path, write)
 
 
-def _lines(arrow: Any, e: SequenceExplanation, start: int) -> Any:
-    sequences, length, count = e.sequences, e.sequences.length, len(e)
-    index = np.tile(np.arange(length, dtype=np.int32), count)
-    row = np.repeat(np.arange(count, dtype=np.int32), length)
-    placed = [i is not None for i in sequences.intervals]
-    origin = np.array(
-        [0 if i is None else i.end - 1 if i.strand == "-" else i.start for i in sequences.intervals], dtype=np.int64
-    )
-    step = np.array([-1 if i is not None and i.strand == "-" else 1 for i in sequences.intervals], dtype=np.int64)
-    position = origin[row] + step[row] * index
-    takes = arrow.array(row)
-
-    def repeated(words: list[str | None]) -> Any:
-        return arrow.array(words, arrow.string()).dictionary_encode().take(takes)
-
-    columns = {
-        "row": arrow.array(row + np.int32(start)),
-        "name": repeated(list(sequences.names)),
-        "index": arrow.array(index),
-        "chrom": repeated([None if i is None else i.chrom for i in sequences.intervals]),
-        "position": arrow.array(position, mask=~np.array(placed, dtype=bool)[row]),
-        "strand": repeated([None if i is None else i.strand for i in sequences.intervals]),
-        "letter": arrow.array(list("".join(sequences.texts)), arrow.string()).dictionary_encode(),
-        "relevance": arrow.array(_flat(e.nucleotides)),
-    }
-    if e.has_hypothetical:
-        for channel, letter in enumerate(sequences.alphabet.letters):
-            columns[f"hypothetical_{letter}"] = arrow.array(_flat(e.hypothetical[:, channel]))
-    metadata = {"method": e.method, "explained_strand": e.strand, "alphabet": sequences.alphabet.name}
-    return arrow.table(columns).replace_schema_metadata(metadata)
+def records_of(table: Any, length: int) -> list[Record]:
+    """The sequences of a table, each of so many lines."""
+    arrow: Any = require("pyarrow", extra="genomics")
+    first = table.take(arrow.array(np.arange(0, table.num_rows, length)))
+    letters = "".join(table["letter"].to_pylist())
+    records = []
+    columns = (first[name].to_pylist() for name in ("name", "chrom", "position", "strand"))
+    for i, (name, chrom, position, strand) in enumerate(zip(*columns, strict=True)):
+        place = None
+        if chrom is not None:
+            start = position - length + 1 if strand == "-" else position
+            place = Interval(chrom, start, start + length, strand)
+        records.append(Record(name, letters[i * length : (i + 1) * length], place))
+    return records
 
 
-def _flat(values: Any) -> Any:
-    return values.detach().cpu().reshape(-1).numpy()
+def relevance_of(table: Any, length: int, alphabet: Alphabet) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """``nucleotides`` (N, L) and ``hypothetical`` (N, letters, L), or None, of the sequences of a table."""
+
+    def matrix(name: str) -> NDArray[np.float32]:
+        return np.array(table[name].to_numpy(), np.float32).reshape(-1, length)
+
+    names = [f"{_HYPOTHETICAL}{letter}" for letter in alphabet.letters]
+    nucleotides = torch.from_numpy(matrix("relevance"))
+    if not set(names) <= set(table.column_names):
+        return nucleotides, None
+    return nucleotides, torch.from_numpy(np.stack([matrix(name) for name in names], 1))
+
+
+def _flat(values: torch.Tensor) -> NDArray[np.float32]:
+    return np.ascontiguousarray(values.detach().cpu().float().numpy()).reshape(-1)

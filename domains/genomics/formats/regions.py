@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sciexplain.domains.genomics.formats.lines import OnError, cells_of, report, reported_lines, strand_of, whole_number
+from sciexplain.domains.genomics.formats.attempts import Bookmarks, Entries, NumberedLines, attempted, counted
+from sciexplain.domains.genomics.formats.fasta import too_long
+from sciexplain.domains.genomics.formats.limits import LONGEST_NAME, shown
+from sciexplain.domains.genomics.formats.lines import OnError, cells_of, strand_of, whole_number, without_errors
 from sciexplain.domains.genomics.interval import Interval
 from sciexplain.errors import DataError, InputError
 
 _SCORES = {"score": 4, "signalValue": 6, "pValue": 7, "qValue": 8}
+_MOST_CELLS = 12
 
 
 @dataclass(frozen=True)
@@ -69,27 +73,60 @@ def read_bed(
     [('a.bed:1', Region(name='peak', interval=Interval(chrom='chr1', start=10, end=14, strand='-'), summit=None,
     labels=()))]
     """
+    check_labels(labels)
+    return without_errors(bed_attempts(path, labels=labels), on_error)
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """That regions have these.
+
+    Raises
+    ------
+    InputError
+        They have not.
+    """
     if strange := [label for label in labels if label not in _SCORES]:
         raise InputError(f"labels has {strange[0]!r}; regions have {', '.join(_SCORES)}")
-    for place, cells in bed_rows(path, on_error):
-        try:
-            region = _region(cells, labels)
-        except DataError as error:
-            report(place, error, on_error)
-        else:
-            yield place, region
+
+
+def bed_attempts(
+    path: Path,
+    numbers: Iterable[int] | None = None,
+    bookmarks: Bookmarks | None = None,
+    *,
+    labels: Sequence[str] = (),
+) -> Iterator[tuple[str, Region | DataError]]:
+    """Each region, or what is wrong with it; see :func:`~.attempts.attempted`."""
+    return attempted(path, _entries, lambda line, place: _region(_cells(line), labels), numbers, bookmarks)
+
+
+def count_bed(path: Path, bookmarks: Bookmarks | None = None) -> int:
+    """How many of them there are."""
+    return counted(path, _entries, bookmarks)
 
 
 def bed_rows(path: Path, on_error: OnError | None) -> Iterator[tuple[str, list[str]]]:
     """The cells of each line that is a region, with its place."""
+    return without_errors(attempted(path, _entries, lambda line, place: _cells(line)), on_error)
+
+
+def _entries(lines: NumberedLines) -> Entries[str]:
+    """Each line that is a region, with its number."""
     empty = True
-    for number, line in reported_lines(path, on_error):
-        cells = cells_of(line)
-        if any(cells) and not line.startswith("#") and line.split(None, 1)[0] not in ("track", "browser"):
-            empty = False
-            yield f"{path.name}:{number}", cells
+    for number, line in lines:
+        if isinstance(line, str):
+            words = line.split(None, 1)
+            if not words or line[0] == "#" or words[0] in ("track", "browser"):
+                continue
+        empty = False
+        yield number, line
     if empty:
-        report(path.name, DataError("there are no regions in it; expected lines of chrom, start and end"), on_error)
+        yield 0, DataError("there are no regions in it; expected lines of chrom, start and end")
+
+
+def _cells(line: str) -> list[str]:
+    """At most one more than a line may have."""
+    return cells_of(line, _MOST_CELLS)
 
 
 def interval_and_name(cells: Sequence[str]) -> tuple[Interval, str]:
@@ -100,10 +137,11 @@ def interval_and_name(cells: Sequence[str]) -> tuple[Interval, str]:
     DataError
         It is no region.
     """
-    if not 3 <= len(cells) <= 12:
-        raise DataError(
-            f"the line has {len(cells)} columns; expected 3 to 12: chrom, start, end, name, score, strand …"
-        )
+    if not 3 <= len(cells) <= _MOST_CELLS:
+        many = f"more than {_MOST_CELLS}" if len(cells) > _MOST_CELLS else f"{len(cells)}"
+        raise DataError(f"the line has {many} columns; expected 3 to 12: chrom, start, end, name, score, strand …")
+    if strange := [name for name in (*cells[:1], *cells[3:5]) if len(name) > LONGEST_NAME]:
+        raise too_long(strange[0])
     start, end = whole_number(cells[1], "the start"), whole_number(cells[2], "the end")
     interval = Interval(cells[0], start, end, strand_of(cells[5]) if len(cells) > 5 else ".")
     names = [cells[3]] if len(cells) > 3 else []
@@ -130,7 +168,7 @@ def _score(cells: Sequence[str], label: str) -> float:
     if column >= len(cells) or (column > 4 and len(cells) not in (9, 10)):
         raise DataError(f"there is no {label} among its {len(cells)} columns")
     if not _is_number(cells[column]):
-        raise DataError(f"{label} is {cells[column]!r}; expected a number")
+        raise DataError(f"{label} is {shown(cells[column])}; expected a number")
     return float(cells[column])
 
 

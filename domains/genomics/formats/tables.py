@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sciexplain._optional import require
-from sciexplain.domains.genomics.formats.fasta import interval_of, place_of
-from sciexplain.domains.genomics.formats.lines import OnError, numbered_lines, report, strand_of, whole_number
+from sciexplain.domains.genomics.formats.attempts import Bookmarks, attempted, counted, placed
+from sciexplain.domains.genomics.formats.delimited_rows import header_of
+from sciexplain.domains.genomics.formats.fasta import interval_of, place_of, too_long
+from sciexplain.domains.genomics.formats.limits import LONGEST_NAME, LONGEST_SEQUENCE, shown
+from sciexplain.domains.genomics.formats.lines import OnError, located, strand_of, whole_number, without_errors
+from sciexplain.domains.genomics.formats.parquet_rows import count_parquet, parquet_header, parquet_rows
 from sciexplain.domains.genomics.interval import Interval
 from sciexplain.domains.genomics.sequences import Record
 from sciexplain.errors import DataError, InputError
@@ -25,9 +26,7 @@ _SEQUENCE = (
 )
 _NAME = ("name", "sequencename", "seqname", "sequenceid", "seqid", "id", "identifier", "accession")
 _PLACE = (("chrom", "chr", "chromosome"), ("start", "chromstart"), ("end", "chromend", "stop"), ("strand",))
-
-_Rows = Iterator[tuple[int, Sequence[Any] | DataError]]
-"""The number of each row, or of its first line, and its cells or why there are none; the header first."""
+_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,23 @@ class _Columns:
     name: int | None
     labels: tuple[int, ...]
     place: tuple[int, ...]
+
+    @property
+    def used(self) -> list[int]:
+        """Those that matter, in order."""
+        return sorted({self.sequence, *self.labels, *self.place} | (set() if self.name is None else {self.name}))
+
+    def alone(self) -> _Columns:
+        """Where they are in rows of the used columns only."""
+        at = {column: place for place, column in enumerate(self.used)}
+        return replace(
+            self,
+            header=tuple(self.header[column] for column in self.used),
+            sequence=at[self.sequence],
+            name=None if self.name is None else at[self.name],
+            labels=tuple(at[column] for column in self.labels),
+            place=tuple(at[column] for column in self.place),
+        )
 
 
 def read_table(
@@ -75,81 +91,49 @@ def read_table(
     >>> list(read_table(Path("a.csv"), labels=["active"]))
     [('a.csv:2', Record(name='first', sequence='ACGT', interval=None, labels=(0.5,)))]
     """
-    rows = _rows(path, on_error)
-    _, header = next(rows, (0, None))
-    if header is None:
-        return  # what is wrong with the file is reported
-    if isinstance(header, DataError):
-        report(path.name, header, on_error)
-        return
-    columns = _columns([str(cell) for cell in header], sequence, name, labels)
-    for number, cells in rows:
-        place = f"{path.name}:{number}"
-        try:
-            if isinstance(cells, DataError):
-                raise cells
-            record = _record(cells, columns, place)
-        except DataError as error:
-            report(place, error, on_error)
-        else:
-            yield place, record
+    return without_errors(table_attempts(path, sequence=sequence, name=name, labels=labels), on_error)
 
 
-def _rows(path: Path, on_error: OnError | None) -> _Rows:
+def table_attempts(
+    path: Path,
+    numbers: Iterable[int] | None = None,
+    bookmarks: Bookmarks | None = None,
+    *,
+    sequence: str | None = None,
+    name: str | None = None,
+    labels: Sequence[str] = (),
+) -> Iterator[tuple[str, Record | DataError]]:
+    """Each row's sequence, or what is wrong with it; see :func:`~.attempts.attempted`."""
     try:
-        yield from _parquet_rows(path) if path.suffix.lower() == ".parquet" else _text_rows(path)
-    except DataError as error:
-        report(path.name, error, on_error)
-
-
-def _text_rows(path: Path) -> _Rows:
-    lines = numbered_lines(path)
-    number, first = next(((n, line) for n, line in lines if line.strip()), (0, ""))
-    if not first:
-        raise DataError("there is nothing in it; expected a header and rows with sequences")
-    text = (line + "\n" for _, line in lines)
-    reader = csv.reader(chain([first + "\n"], text), delimiter=max("\t,;", key=first.count), strict=True)
-    while True:
-        begin = number + reader.line_num
-        try:
-            cells = _next_row(reader)
-        except StopIteration:
+        if _is_parquet(path):
+            columns = _columns(parquet_header(path), sequence, name, labels)
+            rows = parquet_rows(path, columns.used, numbers)
+            yield from placed(path, rows, partial(_record, columns.alone()))
             return
-        except csv.Error as error:
-            last = number + reader.line_num - 1
-            yield begin, DataError(f"lines {begin} to {last} are no row: {error}; expected quotation marks in pairs")
-        else:
-            if cells:
-                yield begin, cells
+        header, entries = header_of(path)
+    except DataError as error:
+        if numbers is None or next(iter(numbers), None) == 0:
+            yield path.name, located(path.name, error)
+        return
+    columns = _columns(header, sequence, name, labels)
+    yield from attempted(path, entries, partial(_record, columns), numbers, bookmarks)
 
 
-def _next_row(reader: Iterator[list[str]]) -> list[str]:
-    """Also of cells over 128 KiB, as long sequences are; the limit is the csv module's own and others' as well."""
-    limit = csv.field_size_limit(sys.maxsize)
+def count_table(path: Path, bookmarks: Bookmarks | None = None) -> int:
+    """How many rows there are; where it cannot be read, that is one thing to tell."""
     try:
-        return next(reader)
-    finally:
-        csv.field_size_limit(limit)
+        return count_parquet(path) if _is_parquet(path) else counted(path, header_of(path)[1], bookmarks)
+    except DataError:
+        return 1
 
 
-def _parquet_rows(path: Path) -> _Rows:
-    parquet: Any = require("pyarrow.parquet", extra="genomics")
-    arrow: Any = require("pyarrow", extra="genomics")
-    try:
-        with parquet.ParquetFile(path) as file:
-            yield 0, file.schema_arrow.names
-            number = 0
-            for batch in file.iter_batches(batch_size=4096):
-                for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    number += 1
-                    yield number, cells
-    except (arrow.ArrowException, OSError) as error:
-        raise DataError(f"it cannot be read as Parquet: {error}") from error
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet"
 
 
 def _columns(header: Sequence[str], sequence: str | None, name: str | None, labels: Sequence[str]) -> _Columns:
     header = [column.strip() for column in header]
-    listed = f"its columns are {', '.join(header)}"
+    listed = f"its columns are {', '.join(c[:_NAMED] for c in header[:_NAMED])}" + ", …" * (len(header) > _NAMED)
     for asked in (sequence, name, *labels):
         if asked is not None and header.count(asked) != 1:
             raise InputError(f"{listed}; expected one called {asked!r}")
@@ -172,24 +156,30 @@ def _columns(header: Sequence[str], sequence: str | None, name: str | None, labe
     )
 
 
-def _record(cells: Sequence[Any], columns: _Columns, place: str) -> Record:
+def _record(columns: _Columns, cells: Sequence[Any], place: str) -> Record:
     if len(cells) != len(columns.header):
         raise DataError(f"the row has {len(cells)} cells; expected {len(columns.header)}, as in the header")
     letters = cells[columns.sequence]
     if not isinstance(letters, str) or not letters.strip():
-        raise DataError(f"{columns.header[columns.sequence]} is {letters!r}; expected a sequence")
+        raise DataError(f"{columns.header[columns.sequence]} is {shown(letters)}; expected a sequence")
     letters = letters.strip()
-    labels = tuple(_number(cells[column], columns.header[column]) for column in columns.labels)
     given = None if columns.name is None else cells[columns.name]
     name = "" if given is None else str(given).strip()
-    interval = _interval([cells[column] for column in columns.place], len(letters)) if columns.place else None
+    where = ["" if cells[column] is None else str(cells[column]).strip() for column in columns.place]
+    if len(letters) > LONGEST_SEQUENCE:
+        raise DataError(f"the sequence has {len(letters)} letters; expected at most {LONGEST_SEQUENCE}")
+    for text in (name, *where[:1]):
+        if len(text) > LONGEST_NAME:
+            raise too_long(text)
+    labels = tuple(_number(cells[column], columns.header[column]) for column in columns.labels)
+    interval = _interval(where, len(letters)) if where else None
     return Record(
         name or (str(interval) if interval else place), letters, interval or place_of(name, len(letters)), labels
     )
 
 
-def _interval(cells: Sequence[Any], letters: int) -> Interval | None:
-    chrom, start, end, *strand = ("" if cell is None else str(cell).strip() for cell in cells)
+def _interval(cells: Sequence[str], letters: int) -> Interval | None:
+    chrom, start, end, *strand = cells
     if not (chrom and start and end):
         return None
     numbers = whole_number(start, "start"), whole_number(end, "end")
@@ -199,5 +189,5 @@ def _interval(cells: Sequence[Any], letters: int) -> Interval | None:
 def _number(cell: Any, column: str) -> float:
     try:
         return math.nan if cell is None or str(cell).strip() == "" else float(cell)
-    except (TypeError, ValueError):
-        raise DataError(f"{column} is {cell!r}; expected a number") from None
+    except (TypeError, ValueError, OverflowError):
+        raise DataError(f"{column} is {shown(cell)}; expected a number") from None

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sciexplain._files import PathName
+from sciexplain.domains.genomics.formats.fasta import too_long
+from sciexplain.domains.genomics.formats.limits import LONGEST_NAME, MOST_ALLELES, shown
 from sciexplain.domains.genomics.formats.lines import OnError, cells_of, report, reported_lines, whole_number
 from sciexplain.domains.genomics.interval import Interval
 from sciexplain.errors import DataError
 
 _LETTERS = re.compile("[ACGTN]+")
+_QUOTED = 40
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def read_vcf(path: PathName, *, on_error: OnError | None = None) -> Iterator[Var
             continue
         empty, place = False, f"{path.name}:{number}"
         try:
-            chrom, position, name, ref, alts = _row(cells_of(line))
+            chrom, position, name, ref, alts = _row(cells_of(line, 5))
         except DataError as error:
             report(place, error, on_error)
             continue
@@ -106,23 +109,29 @@ def _row(cells: list[str]) -> tuple[str, int, str, str, list[str]]:
     if len(cells) < 5:
         raise DataError(f"the row has {len(cells)} columns; expected at least 5: chrom, position, id, ref, alt")
     chrom, position, name, ref, alts = cells[:5]
+    for text in (chrom, name):
+        if len(text) > LONGEST_NAME:
+            raise too_long(text)
+    if alts.count(",") >= MOST_ALLELES:
+        raise DataError(f"the row has {alts.count(',') + 1} alternative alleles; expected at most {MOST_ALLELES}")
     start = whole_number(position, "the position") - 1
     if start < 0:
         raise DataError(f"the position is {position}; expected 1 or more")
     if not _LETTERS.fullmatch(ref.upper()):
-        raise DataError(f"the reference allele is {ref!r}; expected letters A, C, G, T or N")
+        raise DataError(f"the reference allele is {shown(ref)}; expected letters A, C, G, T or N")
     return chrom, start, "" if name == "." else name, ref.upper(), [alt.upper() for alt in alts.split(",")]
 
 
 def _what_is_wrong(ref: str, alt: str) -> str:
+    short = alt if len(alt) <= _QUOTED else f"{alt[:_QUOTED]}…"
     if _LETTERS.fullmatch(alt):
-        return f"the allele {alt} is the reference allele itself" if alt == ref else ""
+        return f"the allele {short} is the reference allele itself" if alt == ref else ""
     if alt in (".", ""):
         return "there is no alternative allele"
     if alt == "*":
         return "the allele * is missing because of a deletion upstream; expected letters"
     if alt.startswith("<"):
-        return f"the allele {alt} is symbolic; expected letters"
+        return f"the allele {short} is symbolic; expected letters"
     if "[" in alt or "]" in alt or alt.startswith(".") or alt.endswith("."):
-        return f"the allele {alt} is a breakend; expected letters"
-    return f"the allele is {alt!r}; expected letters A, C, G, T or N"
+        return f"the allele {short} is a breakend; expected letters"
+    return f"the allele is {shown(alt)}; expected letters A, C, G, T or N"

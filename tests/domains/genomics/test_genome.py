@@ -164,20 +164,27 @@ def test_index_of_another_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("behind", ["", ">chr2\nACGT\n"])
 @pytest.mark.parametrize("last", ["ACGTA", "ACGTAC", "ACGTACGTACGTACG"])
 def test_last_line_longer_than_the_others(tmp_path: Path, behind: str, last: str) -> None:
-    """pyfaidx and samtools' formula would shift what lies in it."""
+    """The formula of samtools would shift what lies in it."""
     path = written(tmp_path / "a.fa", f">chr1\nTTGC\nTTGC\n{last}\n{behind}")
-    with Genome(path) as genome, pytest.raises(DataError, match="lines differ in length"):
+    with pytest.raises(DataError, match="'chr1' has lines that differ in length"):
+        Genome(path)
+    letters = 8 + len(last)
+    (tmp_path / "a.fa.fai").write_text(f"chr1\t{letters}\t6\t4\t5\n")
+    with Genome(path) as genome, pytest.raises(DataError, match="its lines differ in length"):
         genome.fetch(Interval("chr1", 0, 2))
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "does not contain a valid sequence"),
-        ("chr1 ACGT\n", "Unexpected text before the first"),
-        (">chr1\nAC\nACGT\nACG\n", "Line length of fasta file is not consistent"),
-        (">chr1\nACGT\n>chr1\nTTTT\n", 'Duplicate key "chr1"'),
-        (">\nACGT\n", "Bad sequence name"),
+        ("", "there are no sequences in it"),
+        ("chr1 ACGT\n", "text before the first header"),
+        (">chr1\nAC\nACGT\nACG\n", "lines that differ in length"),
+        (">chr1\nACGT\nACG\nACGT\n", "lines that differ in length"),
+        (">chr1\nACGT\n\nACGT\n", "lines that differ in length"),
+        (">chr1\nACGT\nACGT\r\nACGT\n", "lines that differ in length"),
+        (">chr1\nACGT\n>chr1\nTTTT\n", "chr1 is there twice"),
+        (">\nACGT\n", "a header has no name"),
     ],
 )
 def test_no_fasta(tmp_path: Path, text: str, reason: str) -> None:
