@@ -7,7 +7,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := images,molecules,molecules-3d,chemprop,genomics,report,dev
+EXTRAS := images,molecules,molecules-3d,chemprop,genomics,distributed,report,dev
 # Directories are listed too: their time changes when a file is deleted.
 SOURCES := $(shell find sciexplain domains datasets -not -path '*__pycache__*')
 
@@ -40,7 +40,7 @@ $(VENV)/.created:
 
 # Peers to compare with, and libraries of architectures; what they state to require would replace torch.
 PEERS := quantus tangermeme timm torchvision zennit
-BENCH_PEERS := lxt
+BENCH_PEERS := atheris lxt
 $(VENV)/.dependencies: $(VENV)/.created constraints.txt pyproject.toml
 	$(BIN)/pip install --quiet -c constraints.txt '.[$(EXTRAS)]'
 	$(BIN)/pip install --quiet --no-deps -c constraints.txt $(PEERS)

@@ -7,6 +7,8 @@
 (torch.Size([2, 4]), torch.Size([2]))
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import audit, composites, concepts, evaluate, maximization, mend, records, rules
 from .composites import Composite
 from .counterfactual import Counterfactual, counterfactual
@@ -33,6 +35,9 @@ from .methods import METHODS
 from .methods.bilrp import bilrp
 from .methods.weights import weight_relevance
 from .prototypes import Prototypes, prototypes
+
+if TYPE_CHECKING:
+    from .runs import open_run
 
 __version__ = "0.1.0"
 
@@ -68,9 +73,19 @@ __all__ = [
     "maximization",
     "maximize",
     "mend",
+    "open_run",
     "prototype_limits",
     "prototypes",
     "records",
     "rules",
     "weight_relevance",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs more than torch and numpy is imported when it is asked for."""
+    if name == "open_run":
+        from .runs import open_run
+
+        return open_run
+    raise AttributeError(f"module 'sciexplain' has no attribute {name!r}")

@@ -26,6 +26,12 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(autouse=True)
+def state(tmp_path_factory, monkeypatch):
+    """What the user has named is noted elsewhere than in their home."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+@pytest.fixture(autouse=True)
 def threads():
     """Peers such as modisco set the threads of torch through numba's; the next test has its own again."""
     before = torch.get_num_threads()

@@ -47,6 +47,7 @@ def audit(
         bool,
         typer.Option("--unsafe-pickle", help="Read weights that carry code. They can do anything to this machine."),
     ] = False,
+    trust_run: options.TrustRun = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Cluster a run's explanations, and rank the clusters by how suspicious they are.
@@ -68,7 +69,9 @@ def audit(
     folder.mkdir(parents=True, exist_ok=True)
     with progress(quiet=quiet) as bar:
         task = bar.add_task("opening the run", total=None)
-        opened = reopen(run, model=model, weights=weights, data=data, unsafe_pickle=unsafe_pickle, device=device)
+        opened = reopen(
+            run, model=model, weights=weights, data=data, unsafe_pickle=unsafe_pickle, trust=trust_run, device=device
+        )
         if not opened.ids:
             raise DataError(f"{run} has no rows to audit")
         subject = audit_subject(opened, seed)

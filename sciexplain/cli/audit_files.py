@@ -65,10 +65,11 @@ def _read_column(path: Path, ids: Sequence[str]) -> list[str]:
             # an id such as 007 is a name, not a number
             types = pa.csv.ConvertOptions(column_types={"id": pa.string(), "label": pa.string()})
             table = pa.csv.read_csv(path, parse_options=parsing, convert_options=types)
-    except (pa.ArrowInvalid, OSError) as error:
+        names = table.column_names
+    except (pa.ArrowException, ValueError, OSError) as error:  # names that are not UTF-8 are a ValueError
         raise DataError(f"{path}: cannot be read as a table: {error}") from error
-    if missing := {"id", "label"} - set(table.column_names):
-        raise DataError(f"{path}: found the columns {', '.join(table.column_names)}; expected {sorted(missing)[0]!r}")
+    if missing := {"id", "label"} - set(names):
+        raise DataError(f"{path}: found the columns {', '.join(names)[:200]}; expected {sorted(missing)[0]!r}")
     of = dict(zip(map(str, table["id"].to_pylist()), map(str, table["label"].to_pylist()), strict=True))
     if unknown := [name for name in ids if name not in of]:
         raise DataError(f"{path}: has no label of {len(unknown)} samples of the run, the first {unknown[0]!r}")

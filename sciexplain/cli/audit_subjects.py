@@ -243,7 +243,10 @@ class SequenceSubject(AuditSubject):
     @cached_property
     def rows(self) -> NDArray[np.float32]:
         """(N, L), speaking for their classes."""
-        return np.stack([values * sign for (values, _), sign in zip(self._rows(), self.sign.tolist(), strict=True)])
+        found = [values * sign for (values, _), sign in zip(self._rows(), self.sign.tolist(), strict=True)]
+        if len({len(row) for row in found}) > 1:
+            raise DataError(f"{self.opened.run.path} has sequences of several lengths; explain them with --length")
+        return np.stack(found)
 
     def _sizes(self) -> tuple[int, ...]:
         return (self.rows.shape[1],) * len(self.rows)

@@ -2,12 +2,9 @@
 
 from collections.abc import Iterable
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-from sciexplain.runs import RunWriter
 
 
 def results() -> Console:
@@ -30,24 +27,16 @@ def progress(*, quiet: bool = False) -> Progress:
 def say(lines: Iterable[str]) -> None:
     """Results, each on a line of its own, as they are."""
     for line in lines:
-        results().print(line, highlight=False, markup=False, soft_wrap=True)
+        results().print(printable(line), highlight=False, markup=False, soft_wrap=True)
+
+
+def printable(line: str) -> str:
+    """A line whose signs do nothing to a terminal: names in data may hold more than letters."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line)
 
 
 def report_error(error: Exception) -> None:
     """One line on stderr, however the message was broken."""
-    line = " ".join(str(error).split())
+    line = printable(" ".join(str(error).split()))
     # Not wrapped: scripts read this line.
     Console(stderr=True).print(f"[bold red]Error:[/] {escape(line)}", soft_wrap=True, highlight=False)
-
-
-def report_run(run: RunWriter, what: str) -> None:
-    """Say what a run holds; exit code 1 where rows failed."""
-    results().print(f"{run.written} {what} explained in {run.path}", highlight=False, markup=False, soft_wrap=True)
-    if run.failed:
-        results().print(
-            f"{run.failed} failed and are listed in {run.path / 'errors.parquet'}; the first: {run.failures[0].reason}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
-        raise typer.Exit(1)

@@ -64,6 +64,7 @@ def evaluate(
         bool,
         typer.Option("--unsafe-pickle", help="Read weights that carry code. They can do anything to this machine."),
     ] = False,
+    trust_run: options.TrustRun = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Measure how faithful a run's explanations are, beside a random order and other methods.
@@ -90,7 +91,9 @@ def evaluate(
         def doing(text: str) -> None:
             bar.update(task, description=text)
 
-        opened = reopen(run, model=model, weights=weights, data=data, unsafe_pickle=unsafe_pickle, device=device)
+        opened = reopen(
+            run, model=model, weights=weights, data=data, unsafe_pickle=unsafe_pickle, trust=trust_run, device=device
+        )
         if not opened.ids:
             raise DataError(f"{run} has no rows to evaluate")
         ids = _drawn(opened.ids, samples, seed)

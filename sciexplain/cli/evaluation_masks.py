@@ -103,12 +103,16 @@ def _atoms(path: Path) -> Mapping[str, list[int]]:
         else:
             text = pyarrow.csv.ConvertOptions(column_types={"atoms": "string"})
             rows = pyarrow.csv.read_csv(path, convert_options=text).to_pylist()
-    except (ValueError, pyarrow.ArrowException) as error:
+    except (ValueError, RecursionError, OSError, pyarrow.ArrowException) as error:
         raise DataError(f"{path} cannot be read as a table: {str(error).partition(chr(10))[0]}") from error
+    if strange := [number for number, row in enumerate(rows, 1) if not isinstance(row, dict)]:
+        raise DataError(f"{path}: row {strange[0]} is no object; expected id or name, and atoms, such as 0 1 4")
     key = next((k for k in ("id", "name") if rows and k in rows[0]), None)
-    if key is None or "atoms" not in rows[0]:
-        columns = ", ".join(rows[0]) if rows else "none"
-        raise DataError(f"{path} has the columns {columns}; expected id or name, and atoms, such as 0 1 4")
+    if key is None or any(not {key, "atoms"} <= row.keys() for row in rows):
+        columns = ", ".join(map(repr, rows[0])) if rows else "none"
+        raise DataError(
+            f"{path} has the columns {columns[:200]}; expected id or name, and atoms, such as 0 1 4, in every row"
+        )
     return {str(row[key]): _indices(row["atoms"], path) for row in rows}
 
 
@@ -116,8 +120,8 @@ def _indices(value: Any, path: Path) -> list[int]:
     words = value if isinstance(value, list) else re.split(r"[\s,;]+", str(value or "").strip())
     try:
         return [int(word) for word in words if word != ""]
-    except ValueError:
-        raise DataError(f"{path}: found the atoms {value!r}; expected numbers from 0, such as 0 1 4") from None
+    except (ValueError, TypeError, OverflowError):
+        raise DataError(f"{path}: found the atoms {repr(value)[:80]}; expected numbers from 0, such as 0 1 4") from None
 
 
 def _sequences(path: Path, opened: Any, ids: Sequence[str], explained: Any) -> list[Tensor]:

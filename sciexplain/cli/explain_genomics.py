@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from sciexplain.cli import options
-from sciexplain.cli.console import progress, report_run, say
-from sciexplain.runs import RunWriter, describe_files, describe_model, describe_versions
+from sciexplain.cli.running import run
 
 
 def genomics(
@@ -22,7 +21,7 @@ def genomics(
     data: Annotated[
         Path, typer.Option(exists=True, help="FASTA, BED or narrowPeak (with --genome), GenBank, CSV or Parquet.")
     ],
-    out: Annotated[Path, typer.Option(metavar="RUN", help="Folder to make for the results.")],
+    out: options.Out,
     genome: Annotated[
         list[Path] | None, typer.Option(exists=True, help="FASTA of the genome (bgzip too); several times for several.")
     ] = None,
@@ -78,17 +77,22 @@ def genomics(
     ] = 100_000,
     hits: Annotated[float, typer.Option(min=0, max=1, help="p-value of a motif's instances.")] = 1e-4,
     min_seqlets: Annotated[int, typer.Option(min=20, help="Sites or seqlets to discover motifs from, at least.")] = 30,
-    batch_size: Annotated[int, typer.Option(min=1, help="Sequences explained at a time.")] = 64,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many sequences.")] = None,
-    pictures: Annotated[int, typer.Option(min=0, help="How many sequences to draw.")] = 20,
+    batch_size: options.BatchSize = None,
+    limit: options.Limit = None,
+    pictures: options.Pictures = 20,
+    shard: options.Shard = None,
+    surface_limit: Annotated[
+        int, typer.Option(min=1, help="Sequences to find sites and motifs in, at most, evenly drawn.")
+    ] = 200_000,
     seed: Annotated[int, typer.Option(help="Of shuffles and samples.")] = 0,
-    device: Annotated[str, typer.Option(parser=options.device, help="Such as cpu or cuda.")] = "cpu",
-    unsafe_pickle: Annotated[
-        bool,
-        typer.Option("--unsafe-pickle", help="Read weights that carry code. They can do anything to this machine."),
-    ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in RUN.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    device: options.Device = "cpu",
+    engine: options.Engine = "local",
+    workers: options.Workers = None,
+    address: options.Address = None,
+    unsafe_pickle: options.UnsafePickle = False,
+    overwrite: options.Overwrite = False,
+    progress: options.ProgressKind = "bar",
+    quiet: options.Quiet = False,
 ) -> None:
     """Explain what a model says about each sequence: nucleotides, binding sites, motifs and genes.
 
@@ -96,39 +100,4 @@ def genomics(
     genome browser, rows/ (one row per sequence), errors.parquet (sequences that failed, and why), pictures/ and
     run.json (what was asked). Exit code 0: done; 1: done, some sequences failed; 2: wrong usage.
     """
-    from sciexplain.cli.genomics_question import Question, agreed, load_network
-    from sciexplain.cli.genomics_run import Asked, Known, explain_sequences, surfaced
-    from sciexplain.domains.genomics import Genome
-
-    network = load_network(model, weights, unsafe_pickle=unsafe_pickle).to(device)
-    question = Question.asked(network, ctx.params)
-    files = [data, *(genome or []), *(f for f in (genes, motifs, gene_sets) if f is not None)]
-    asked = {
-        "command": "explain genomics",
-        "model": describe_model(network, model, weights),
-        "data": describe_files(data, files),
-        "versions": describe_versions(),
-        "options": {key: options.plain(value) for key, value in ctx.params.items()},
-    }
-    source = Genome(genome) if genome else None
-    known = Known.read(genes, motifs, gene_sets)
-    with RunWriter(out, asked, overwrite=overwrite) as run, progress(quiet=quiet) as bar:
-        task = bar.add_task("explaining", total=limit)
-        found = explain_sequences(
-            question,
-            data,
-            run,
-            genome=source,
-            length=agreed("length", length, getattr(network, "length", None)),
-            pad=pad,
-            sequence=sequence,
-            name=name,
-            batch_size=batch_size,
-            limit=limit,
-            advance=lambda count: bar.advance(task, count),
-        )
-        shown = {"model": model, "data": data, "method": method, "composite": question.composite, "strand": strand}
-        wanted = Asked(fdr, sign, shuffles, distance, hits, min_seqlets, known, pictures, seed, shown)
-        lines = surfaced(found, run, wanted, genome=source, say=lambda text: bar.update(task, description=text))
-    say(lines)
-    report_run(run, "sequences")
+    run(ctx, "genomics")

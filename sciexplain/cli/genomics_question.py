@@ -1,6 +1,6 @@
-"""What is asked of every sequence of a file, and the sequences that it is asked of."""
+"""What is asked of every sequence of a file."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,10 @@ from typing import Any
 from torch import nn
 
 from sciexplain.domains import genomics
-from sciexplain.domains.genomics import Genome, Record, SequenceExplanation, Sequences
+from sciexplain.domains.genomics import Record, SequenceExplanation, Sequences
 from sciexplain.domains.genomics import reference as references
-from sciexplain.errors import ModelError, SciExplainError
-from sciexplain.runs import Failure, load_model
+from sciexplain.errors import ModelError
+from sciexplain.runs import load_model
 from sciexplain.runs.models import load_function
 
 
@@ -64,12 +64,11 @@ class Question:
             return self
         return replace(self, layout=genomics.layout_of(self.model, sequences, self.layout))
 
-    def answer(self, sequences: Sequences) -> SequenceExplanation:
-        """The explanation of a batch."""
-        return genomics.explain(
+    def about(self, target: Any) -> Callable[[Sequences], SequenceExplanation]:
+        """The same question about the outputs that ``target`` says."""
+        return genomics.ask(
             self.model,
-            sequences,
-            self.target,
+            target,
             self.method,
             self.strand,
             self.reference,
@@ -78,6 +77,10 @@ class Question:
             tokenizer=self.tokenizer,
             seed=self.seed,
         )
+
+    def answer(self, sequences: Sequences) -> SequenceExplanation:
+        """The explanation of a batch."""
+        return self.about(self.target)(sequences)
 
 
 def load_network(model: str, weights: Path | None, *, unsafe_pickle: bool = False) -> nn.Module:
@@ -106,54 +109,3 @@ def agreed(what: str, asked: Any, own: Any) -> Any:
     if asked is not None and asked != own:
         raise ModelError(f"--{what} {asked}: the model was made for {own}; leave the option out, or give another model")
     return own
-
-
-def read_records(
-    data: Path,
-    alphabet: str,
-    *,
-    genome: Genome | None = None,
-    length: int | None = None,
-    pad: bool = False,
-    sequence: str | None = None,
-    name: str | None = None,
-) -> Iterator[Record | Failure]:
-    """Records as long as the first, of more than unknown letters, and failures at their place among them.
-
-    Parameters
-    ----------
-    data
-        A file of sequences or of regions.
-    alphabet
-        Of the sequences.
-    genome, length, pad, sequence, name
-        As for :func:`sciexplain.cli.genomics_run.explain_sequences`.
-    """
-    unknown, first = genomics.alphabet_of(alphabet).unknown, None
-    for attempt in _attempts(
-        data, genome=genome, length=length, pad=pad, alphabet=alphabet, sequence=sequence, name=name
-    ):
-        if isinstance(attempt, Record):
-            first = first or len(attempt)
-            if len(attempt) != first:
-                reason = f"has {len(attempt)} letters, the first {first}; give --length to bring all to one length"
-            elif set(attempt.sequence.upper()) <= {unknown}:
-                reason = f"has no letters but {unknown}"
-            else:
-                yield attempt
-                continue
-            attempt = Failure(attempt.name, str(attempt.interval or attempt.name), reason, "read")
-        yield attempt
-
-
-def _attempts(data: Path, **options: Any) -> Iterator[Record | Failure]:
-    failures: list[Failure] = []
-
-    def note(place: str, error: SciExplainError) -> None:
-        failures.append(Failure(place, str(data), str(error), "read"))
-
-    for record in genomics.read(data, on_error=note, **options):
-        yield from failures
-        failures.clear()
-        yield record
-    yield from failures

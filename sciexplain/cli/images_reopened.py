@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from sciexplain.cli.images_run import Question
+from sciexplain.cli.images_work import PictureWork, Question
 from sciexplain.cli.reopened import Reopened
 from sciexplain.domains import images
 from sciexplain.domains.images.case import picture_case
+from sciexplain.domains.images.explain import placed
 from sciexplain.prototypes import Prototypes
 from sciexplain.records import Case
 
@@ -30,18 +31,21 @@ class ImagesReopened(Reopened):
         """What was asked of each picture."""
         return Question.asked(self.model, self.options)
 
-    def samples(self, ids: Sequence[str]) -> list[images.Picture]:
-        return [sample.picture for sample in self.picked(ids, self._read())]
+    @cached_property
+    def work(self) -> PictureWork:
+        """The work of the run; its attempts have the numbers of the rows."""
+        return PictureWork.asked(self.model, self.data, self.options)
 
-    def _read(self) -> Iterator[_Sample]:
-        for picture in images.read(self.data, self.options["mode"], on_error=lambda name, error: None):
-            yield _Sample(picture.name, picture)
+    def samples(self, ids: Sequence[str]) -> list[images.Picture]:
+        return [sample.picture for sample in self.picked(ids, self._attempts)]
+
+    def _attempts(self, start: int) -> Iterator[_Sample | None]:
+        for name, found in self.work.attempts.read(start):
+            yield _Sample(name, found) if isinstance(found, images.Picture) else None
 
     def inputs(self, ids: Sequence[str]) -> Tensor:
         """(N, C, H, W): the pictures as the network gets them, on its device."""
-        like = next(self.model.parameters(), None)
-        inputs = self.question.preprocess(self.samples(ids))
-        return inputs if like is None else inputs.to(like.device, like.dtype)
+        return placed(self.model, self.question.preprocess(self.samples(ids)))
 
     def explain(self, ids: Sequence[str]) -> images.ImageExplanation:
         return self.question.answer(self.samples(ids))

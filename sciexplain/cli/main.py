@@ -4,9 +4,10 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
+from pyarrow import ArrowException
 from typer.core import TyperGroup
 
-from sciexplain.cli import audit, data, demo, evaluate, explain, maximize, record, train
+from sciexplain.cli import audit, data, demo, evaluate, explain, maximize, record, report, train
 from sciexplain.cli.console import report_error
 from sciexplain.errors import SciExplainError
 
@@ -17,7 +18,7 @@ class _OneLineErrors(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (SciExplainError, OSError) as error:
+        except (SciExplainError, OSError, ArrowException) as error:
             report_error(error)
             raise typer.Exit(2) from error
 
@@ -35,6 +36,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(maximize.app, name="maximize")
 app.command("evaluate", no_args_is_help=True)(evaluate.evaluate)
 app.command("audit", no_args_is_help=True)(audit.audit)
+app.command("report", no_args_is_help=True)(report.report)
 app.command("record", no_args_is_help=True)(record.record)
 app.command("verify", no_args_is_help=True)(record.verify)
 app.add_typer(data.app, name="data")

@@ -3,14 +3,20 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
-from sciexplain.cli.molecules_run import Question, Sample, read_samples
+from sciexplain.cli.molecules_work import MoleculeWork, Question
 from sciexplain.cli.reopened import Reopened
 from sciexplain.domains import molecules
 from sciexplain.domains.molecules.case import molecule_case
 from sciexplain.prototypes import Prototypes
 from sciexplain.records import Case
+from sciexplain.runs import Sample
+
+
+class _Sample(NamedTuple):
+    id: str
+    molecule: molecules.Molecule
 
 
 @dataclass(frozen=True)
@@ -31,14 +37,18 @@ class MoleculesReopened(Reopened):
         """What was asked of each molecule."""
         return Question.asked(self.family, self.options)
 
-    def samples(self, ids: Sequence[str]) -> list[molecules.Molecule]:
-        return [sample.molecule for sample in self.picked(ids, self._read())]
-
-    def _read(self) -> Iterator[Sample]:
+    @cached_property
+    def work(self) -> MoleculeWork:
+        """The work of the run; its attempts have the numbers of the rows."""
         options = self.options
-        for attempt in read_samples(self.data, options["smiles"], options["name"], embed=options["embed"]):
-            if isinstance(attempt, Sample):
-                yield attempt
+        return MoleculeWork(self.question, self.data, smiles=options["smiles"], name=options["name"])
+
+    def samples(self, ids: Sequence[str]) -> list[molecules.Molecule]:
+        return [sample.molecule for sample in self.picked(ids, self._attempts)]
+
+    def _attempts(self, start: int) -> Iterator[_Sample | None]:
+        for attempt in self.work.read(start):
+            yield _Sample(attempt.id, attempt.content.molecule) if isinstance(attempt, Sample) else None
 
     def explain(self, ids: Sequence[str]) -> molecules.MoleculeExplanations:
         return self.question.answer(self.samples(ids))

@@ -3,11 +3,43 @@
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from sciexplain.errors import DataError
+
+# What every command has that makes a run.
+Out = Annotated[
+    Path, typer.Option(metavar="RUN", help="Folder to make for the results; one that was broken off is gone on with.")
+]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Explained at a time. Default: as memory allows.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Stop after so many, failed ones included.")]
+Pictures = Annotated[int, typer.Option(min=0, help="How many to draw, from the first.")]
+Shard = Annotated[
+    int | None, typer.Option(min=1, help="Rows of a shard, which is what a broken run does again. Default: a minute's.")
+]
+Device = Annotated[str, typer.Option(help="Such as cpu or cuda; for Ray that of each worker.")]
+Engine = Annotated[Literal["local", "ray"], typer.Option(help="This process, or workers on Ray.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="For Ray: how many. Default: a worker per GPU or core.")]
+Address = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT|auto", help="For Ray: a cluster's. Default: this machine alone.")
+]
+UnsafePickle = Annotated[
+    bool,
+    typer.Option("--unsafe-pickle", help="Read models that carry code. They can do anything to this machine."),
+]
+TrustRun = Annotated[
+    bool,
+    typer.Option(
+        "--trust-run", help="Import what the run itself names. Another's run can do anything to this machine."
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in RUN.")]
+ProgressKind = Annotated[
+    Literal["bar", "json", "none"], typer.Option(help="A bar on stderr, or lines of JSON on stdout.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="The same as --progress none.")]
 
 
 def numbers(text: str) -> tuple[float, ...]:

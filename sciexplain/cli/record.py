@@ -35,6 +35,7 @@ def record(
     device: _Device = "cpu",
     seed: Annotated[int, typer.Option(min=0, help="Of the random orders that faithfulness is held against.")] = 0,
     unsafe_pickle: _Unsafe = False,
+    trust_run: options.TrustRun = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace records of these names.")] = False,
 ) -> None:
     """Write down one decision of a run: what was decided and why, by what, how faithfully, and with which caveats.
@@ -49,7 +50,9 @@ def record(
     check_files(out, overwrite=overwrite)
     if sign is None and (role or statement):
         raise DataError("--role and --statement are of who signs; give --sign too, or leave them out")
-    opened = reopen(run, model=model, weights=weights, data=data, unsafe_pickle=unsafe_pickle, device=device)
+    opened = reopen(
+        run, model=model, weights=weights, data=data, unsafe_pickle=unsafe_pickle, trust=trust_run, device=device
+    )
     opened.check([sample])
     asked = {"id": sample, "run": dict(opened.run.info)}
     names = getattr(opened.model, "labels", None) if labels is None else [n.strip() for n in labels.split(",")]
@@ -77,6 +80,7 @@ def verify(
     data: _Data = None,
     device: _Device = "cpu",
     unsafe_pickle: _Unsafe = False,
+    trust_run: options.TrustRun = False,
 ) -> None:
     """Ask for a recorded decision again, and say whether it is identical, to the last digit.
 
@@ -101,6 +105,7 @@ def verify(
             weights=weights,
             data=data,
             unsafe_pickle=unsafe_pickle,
+            trust=trust_run,
             device=device,
             unchanged=False,
         )

@@ -2,9 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -28,6 +29,8 @@ class _Named(Protocol):
 
 
 S = TypeVar("S", bound=_Named)
+
+_FAR = 64  # samples that are sooner read than skipped
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,13 @@ class Reopened(ABC):
         self.check(ids)
         wanted = pc.field("id").isin(list(dict.fromkeys(ids)))
         rows = self.run.rows.to_table(columns=["id", "relevance", "shape"], filter=wanted)
-        found = {
-            row["id"]: torch.from_numpy(np.array(row["relevance"], np.float32)).reshape(row["shape"])
-            for row in rows.to_pylist()
-        }
+        try:
+            found = {
+                row["id"]: torch.from_numpy(np.array(row["relevance"], np.float32)).reshape(row["shape"])
+                for row in rows.to_pylist()
+            }
+        except (RuntimeError, TypeError) as error:
+            raise DataError(f"{self.run.path}: relevance and shape of a row do not agree: {error}") from error
         return [found[name] for name in ids]
 
     @abstractmethod
@@ -131,20 +137,53 @@ class Reopened(ABC):
             there = f"its {len(known)} rows are {some}" if known else "it has none"
             raise DataError(f"{self.run.path} has no row {missing[0]!r}; {there}")
 
-    def picked(self, ids: Sequence[str], samples: Iterator[S]) -> list[S]:
-        """Those samples, in that order, read no further than the last of them.
+    def picked(self, ids: Sequence[str], attempts: Callable[[int], Iterator[S | None]]) -> list[S]:
+        """Those samples, in that order, reading little else.
+
+        Parameters
+        ----------
+        ids
+            Of the samples.
+        attempts
+            Reads from the attempt of that number on; None stands for one that failed.
 
         Raises
         ------
         DataError
             The data has no such sample.
         """
-        wanted, found = set(ids), {}
-        for sample in samples:
-            if sample.id in wanted:
-                found[sample.id] = sample
-                if len(found) == len(wanted):
+        found: dict[str, S] = {}
+        if self._numbers:
+            for sample in _at(sorted(self._numbers[name] for name in set(ids)), attempts):
+                if sample is not None:
+                    found[sample.id] = sample
+        else:
+            missing = set(ids)
+            for sample in attempts(0):
+                if sample is not None and sample.id in missing:
+                    found[sample.id] = sample
+                    missing.discard(sample.id)
+                if not missing:
                     break
-        if missing := wanted - found.keys():
-            raise DataError(f"{self.data} has no sample {sorted(missing)[0]!r}, which {self.run.path} was made of")
+        if lost := [name for name in ids if name not in found]:
+            raise DataError(f"{self.data} has no sample {lost[0]!r}, which {self.run.path} was made of")
         return [found[name] for name in ids]
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """The places of the samples in the data; none where only ``run.json`` is there, as with a record."""
+        if not (self.run.path / "rows").is_dir():
+            return {}
+        return dict(zip(self.ids, self.table["number"].to_pylist(), strict=True))
+
+
+def _at(numbers: Sequence[int], attempts: Callable[[int], Iterator[S | None]]) -> Iterator[S | None]:
+    """The attempts of rising numbers: read on where the next is near, begun anew where it is far."""
+    stream: Iterator[S | None] = iter(())
+    at = -_FAR
+    for number in numbers:
+        if number - at >= _FAR:
+            stream, at = attempts(number), number
+        sample = next(islice(stream, number - at, None), None)
+        at = number + 1
+        yield sample

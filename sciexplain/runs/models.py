@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import pickle
 import re
 import sys
@@ -15,6 +16,8 @@ import torch
 from torch import nn
 
 from sciexplain.errors import ModelError
+from sciexplain.runs import named
+from sciexplain.runs.checkpoints import read_checkpoint
 
 _PICKLED = (".pt", ".pth", ".ckpt", ".bin")
 _STATE_KEYS = ("state_dict", "model_state_dict", "model")
@@ -28,7 +31,7 @@ def load_model(reference: str, weights: str | Path | None = None, *, unsafe_pick
     reference
         ``"MODULE:FUNCTION"``; the module is one to import, from the current directory or installed
         (``"package.models:make"``), or a file (``"models/net.py:make"``). The function takes no argument and
-        returns the model.
+        returns the model. It is remembered as named by the user, see :mod:`~sciexplain.runs.named`.
     weights
         A ``.safetensors`` file, or what ``torch.save`` wrote (``.pt``, ``.pth``, ``.ckpt``, ``.bin``).
     unsafe_pickle
@@ -67,20 +70,23 @@ def load_function(reference: str) -> Callable[..., Any]:
 def _function(reference: str, what: str, example: str) -> Iterator[Callable[..., Any]]:
     """The function of a reference; inside, the modules beside it can be imported."""
     module_name, separator, function_name = reference.rpartition(":")
-    if not separator or not module_name or not function_name:
+    file = Path(module_name) if module_name.endswith(".py") else None
+    is_name = file is not None or all(part.isidentifier() for part in module_name.split("."))
+    if not separator or not is_name or not function_name.isidentifier() or "\0" in reference:
         lacking = f"there is no folder {reference!r} in {Path.cwd()}; " if what == "model" and not separator else ""
         raise ModelError(f"{lacking}{what} {reference!r} should read MODULE:FUNCTION, such as {example}")
-    file = Path(module_name) if module_name.endswith(".py") else None
-    with _importing_from(file.resolve().parent if file else Path.cwd()):
+    with _importing_from([str(file.resolve().parent), *sys.path] if file else named.search_path(module_name)):
         module = _import_file(file) if file else _import(module_name)
-        yield _find_function(module, module_name, function_name)
+        function = _find_function(module, module_name, function_name)
+        named.remember(reference)
+        yield function
 
 
 @contextmanager
-def _importing_from(folder: Path) -> Iterator[None]:
-    """As a Python script would, find the modules that lie in a folder."""
+def _importing_from(path: list[str]) -> Iterator[None]:
+    """Find modules there."""
     before = list(sys.path)
-    sys.path.insert(0, str(folder))
+    sys.path[:] = path
     try:
         yield
     finally:
@@ -102,7 +108,7 @@ def _import(name: str) -> ModuleType:
 
 
 def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
+    if not os.path.isfile(path):  # a name that is too long is none, too
         raise ModelError(f"there is no file {path}")
     # A name of its own, so that a user's random.py does not replace the standard library's.
     name = f"_sciexplain_user_{path.stem}"
@@ -136,7 +142,7 @@ def _load_weights(model: nn.Module, path: Path, *, unsafe_pickle: bool) -> None:
         raise ModelError(f"weights file {path} should end in .safetensors or one of {', '.join(_PICKLED)}")
     try:
         fit = model.load_state_dict(state, strict=False)
-    except RuntimeError as error:  # a parameter of another shape
+    except Exception as error:  # another shape; what the file says of itself or a hook of the model's may raise more
         raise ModelError(f"the weights in {path} do not fit the model: {error}") from error
     if fit.missing_keys or fit.unexpected_keys:
         raise ModelError(
@@ -157,7 +163,9 @@ def _read_safetensors(path: Path) -> Mapping[str, torch.Tensor]:
 
 def _read_pickled(path: Path, *, unsafe_pickle: bool) -> Mapping[str, torch.Tensor]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=not unsafe_pickle)
+        content = torch.load(path, "cpu", weights_only=False) if unsafe_pickle else read_checkpoint(path)
+    except ModelError:
+        raise
     except pickle.UnpicklingError as error:
         if unsafe_pickle:
             raise ModelError(f"{path} cannot be read: {_describe(error)}") from error
@@ -178,6 +186,8 @@ def _read_pickled(path: Path, *, unsafe_pickle: bool) -> Mapping[str, torch.Tens
         content = content[key]
     if not isinstance(content, Mapping):
         raise ModelError(f"{path} should hold a state_dict, but holds a {type(content).__name__}")
+    if strange := [key for key in content if not isinstance(key, str)]:
+        raise ModelError(f"{path} should hold a state_dict, but has a key that is a {type(strange[0]).__name__}")
     return content
 
 

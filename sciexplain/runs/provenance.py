@@ -43,8 +43,13 @@ def describe_model(model: nn.Module, reference: str, weights: Path | None = None
     }
 
 
+_LISTED = 10_000
+
+
 def describe_files(path: Path, files: Iterable[Path]) -> dict[str, Any]:
     """The data's entry in ``run.json``: each file's size and digest, and one digest over all of them.
+
+    Of more than 10 000 files only their number and the digest over all of them are told: ``files`` is null.
 
     Parameters
     ----------
@@ -54,15 +59,27 @@ def describe_files(path: Path, files: Iterable[Path]) -> dict[str, Any]:
         The files read, in the order they are read. One that cannot be read has a null digest.
     """
     listing = [_describe_file(file) for file in files]
-    lines = "".join(f"{entry['sha256']}  {entry['path']}\n" for entry in listing)
-    return {"path": str(path), "sha256": hashlib.sha256(lines.encode()).hexdigest(), "files": listing}
+    # Named as below what the user named, so that a folder that was moved is the same.
+    lines = "".join(f"{entry['sha256']}  {_below(path, entry['path'])}\n" for entry in listing)
+    return {
+        "path": str(path),
+        "sha256": hashlib.sha256(lines.encode(errors="backslashreplace")).hexdigest(),
+        "count": len(listing),
+        "files": listing if len(listing) <= _LISTED else None,
+    }
+
+
+def _below(path: Path, file: str) -> str:
+    return Path(file).relative_to(path).as_posix() if Path(file).is_relative_to(path) else Path(file).name
 
 
 def _describe_file(file: Path) -> dict[str, Any]:
     try:
-        return {"path": str(file), "bytes": file.stat().st_size, "sha256": file_sha256(file)}
+        if file.is_file():  # a pipe could be read forever
+            return {"path": str(file), "bytes": file.stat().st_size, "sha256": file_sha256(file)}
     except OSError:
-        return {"path": str(file), "bytes": None, "sha256": None}
+        pass
+    return {"path": str(file), "bytes": None, "sha256": None}
 
 
 def describe_versions() -> dict[str, str]:

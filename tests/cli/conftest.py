@@ -129,7 +129,8 @@ def write_molecules(folder):
 def write_genomics(folder):
     (folder / "sequences_of_cli_tests.py").write_text(SEQUENCES)
     rng = np.random.default_rng(0)
-    letters = ["".join(rng.choice(list("ACGT"), n)) for n in (20, 20, 18, 20)]
+    letters = ["".join(rng.choice(list("ACGT"), n)) for n in (20, 20, 20, 20)]
+    letters[2] = "N" * 20
     (folder / "data.fa").write_text("".join(f">s{i}\n{line}\n" for i, line in enumerate(letters)))
     return ["genomics", "--model", "sequences_of_cli_tests.py:make", "--data", "data.fa", "--strand", "both"]
 

@@ -131,10 +131,10 @@ def test_masks_of_pictures(pictures, sciexplain):
 
 
 def test_what_was_explained_otherwise_is_not_evaluated(pictures, sciexplain):
-    table = pq.read_table(pictures / "run" / "rows" / "part-00000.parquet")
+    table = pq.read_table(pictures / "run" / "rows" / "part-000000.parquet")
     rows = table.to_pylist()
     rows[1]["relevance"] = [2 * r for r in rows[1]["relevance"]]
-    pq.write_table(table.from_pylist(rows, schema=table.schema), pictures / "run" / "rows" / "part-00000.parquet")
+    pq.write_table(table.from_pylist(rows, schema=table.schema), pictures / "run" / "rows" / "part-000000.parquet")
     result = sciexplain("evaluate", "run", *QUICK, "--metric", "deletion")
     assert result.exit_code == 1, result.output
     made = json.loads((pictures / "run" / "evaluation.json").read_text())

@@ -108,7 +108,7 @@ def test_tables_of_atoms(tmp_path, name, text):
     for wrong, message in (
         ("id,atoms\nx:1,7\n", "no atom 7"),
         ("id,atoms\nx:1,C\n", "'C'"),
-        ("id,x\na,b\n", "columns id, x"),
+        ("id,x\na,b\n", "columns 'id', 'x'"),
     ):
         (tmp_path / "wrong.csv").write_text(wrong)
         with pytest.raises(DataError, match=message):

@@ -173,9 +173,13 @@ def test_without_genome_genes_and_motifs(folder, sciexplain):
     result = sciexplain(*ARGUMENTS[:-1], "some.fa", "--out", "run", "--pictures", "1", "--quiet")
     assert result.exit_code == 1, result.output
     run = open_run("run")
-    assert [row["id"] for row in run.rows.to_table().to_pylist()] == ["a", "d"]
+    assert [(row["id"], row["shape"]) for row in run.rows.to_table().to_pylist()] == [
+        ("a", [20]),
+        ("b", [8]),
+        ("d", [20]),
+    ]
     reasons = {r["input"] if ":" not in r["id"] else r["id"]: r["reason"] for r in run.errors.to_pylist()}
-    assert any("8 letters" in r for r in reasons.values()) and any("no letter of DNA" in r for r in reasons.values())
+    assert any("no letter of DNA" in reason for reason in reasons.values())
     assert reasons["e"] == "has no letters but N"
     assert not (folder / "run" / "relevance.bw").exists() and (folder / "run" / "motifs.html").exists()
 
@@ -208,8 +212,9 @@ def test_wrong_usage(folder, sciexplain, arguments, message):
 def test_a_run_is_replaced_only_when_asked(folder, sciexplain):
     first = [*ARGUMENTS, "--genome", "genome.fa", "--limit", "3", "--out", "run", "--pictures", "0", "--quiet"]
     assert sciexplain(*first).exit_code == 0
-    assert sciexplain(*first).exit_code == 2
-    assert sciexplain(*first, "--overwrite").exit_code == 0
+    assert sciexplain(*first).exit_code == 0  # there is nothing left to do
+    assert sciexplain(*first, "--fdr", "0.1").exit_code == 2
+    assert sciexplain(*first, "--fdr", "0.1", "--overwrite").exit_code == 0
 
 
 def test_a_model_over_tokens(folder, sciexplain):

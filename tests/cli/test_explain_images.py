@@ -212,7 +212,10 @@ def test_an_existing_run_is_replaced_only_on_request(explain, folder):
     assert explain("--limit", 2).exit_code == 0
     again = explain()
     assert again.exit_code == 2
-    assert again.stderr == "Error: run is not empty; give another folder or --overwrite\n"
+    assert again.stderr == (
+        "Error: run is not empty: it holds a run with --limit 2; ask that again to go on with it, give another folder, "
+        "or --overwrite it\n"
+    )
     assert len(table()) == 2
     assert explain("--overwrite").exit_code == 0
     assert len(table()) == 4
@@ -233,5 +236,5 @@ def test_as_a_command_from_the_users_folder(folder, command):
     finished = command("explain", "images", "--model", model, "--data", "pictures", "--out", "run")
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout == "4 pictures explained in run\n"
-    assert "explaining" in finished.stderr
+    assert "explained" in finished.stderr
     assert json.loads((folder / "run" / "run.json").read_text())["status"] == "finished"

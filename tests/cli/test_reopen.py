@@ -9,6 +9,7 @@ import torch
 
 from sciexplain.cli.reopen import reopen
 from sciexplain.errors import DataError, ModelError
+from sciexplain.runs import open_run
 
 GENOMICS = ("genomics", "--model", "sequences_of_cli_tests.py:make", "--data", "data.fa", "--min-seqlets", "20")
 
@@ -72,3 +73,15 @@ def test_rows_of_one_name_are_refused(made, folder, sciexplain):
     assert sciexplain("explain", *GENOMICS, "--out", "twice", "--quiet").exit_code == 0
     with pytest.raises(DataError, match="two rows have the id 'a'"):
         _ = reopen("twice").ids
+
+
+def test_a_run_of_others_does_not_decide_what_is_imported(made, monkeypatch, tmp_path):
+    reopen("run")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "of another user"))
+    with pytest.raises(ModelError, match=r"you have not named here before.*--model .*--trust-run"):
+        reopen("run")
+    assert reopen("run", trust=True).ids
+    if made != "molecules":  # their graphs name a function of their own, pyg, which is no code of a file's
+        given = open_run("run").info["model"]["reference"]
+        assert reopen("run", model=given).ids  # and so it is named
+        assert reopen("run").ids

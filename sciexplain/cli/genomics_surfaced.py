@@ -1,149 +1,26 @@
-"""Explaining every sequence of a file into a run folder, and what surfaces from all of them together."""
+"""What surfaces from all explanations of a run together: sites, motifs and genes, written into its folder."""
 
 import re
-import time
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from sciexplain.cli.genomics_question import Question, read_records
+from sciexplain._files import written
+from sciexplain.cli.genomics_gathered import Gathered
 from sciexplain.domains import genomics
-from sciexplain.domains.genomics import Annotation, Genome, Motif, Record, SequenceExplanation, Sequences
-from sciexplain.errors import NonFiniteOutputError, SciExplainError
-from sciexplain.runs import Failure, Row, RunWriter, decisions
+from sciexplain.domains.genomics import Annotation, Genome, Motif
+from sciexplain.domains.genomics.formats.frames import write_frame
+from sciexplain.errors import SciExplainError
+from sciexplain.runs import Finding
 
 _LINKED = (".bed", ".bw", ".gff3", ".h5", ".meme", ".parquet")
-
-
-def explain_sequences(
-    question: Question,
-    data: Path,
-    run: RunWriter,
-    *,
-    genome: Genome | None = None,
-    length: int | None = None,
-    pad: bool = False,
-    sequence: str | None = None,
-    name: str | None = None,
-    batch_size: int = 64,
-    limit: int | None = None,
-    advance: Callable[[int], object] = lambda count: None,
-) -> SequenceExplanation | None:
-    """Add one row, or one failure, for every sequence in ``data``.
-
-    Parameters
-    ----------
-    question
-        What to explain.
-    data
-        A file of sequences or of regions.
-    run
-        Where the rows go.
-    genome
-        Where the regions lie.
-    length
-        Letters of each sequence; None: as many as the first has.
-    pad
-        Fill shorter sequences up with N.
-    sequence, name
-        Columns of a table.
-    batch_size
-        Sequences explained at a time.
-    limit
-        Stop after this many sequences, failed ones included.
-    advance
-        Told how many sequences are done after each batch.
-
-    Returns
-    -------
-    All explanations as one; None where every sequence failed.
-
-    Raises
-    ------
-    SciExplainError
-        The question cannot be answered for any sequence: no such layout, no such output, no such rule.
-    """
-    attempts = read_records(
-        data, question.alphabet, genome=genome, length=length, pad=pad, sequence=sequence, name=name
-    )
-    records = _usable(islice(attempts, limit), run, advance)
-    unknown: Counter[tuple[str, str]] = Counter()
-    parts: list[SequenceExplanation] = []
-    while batch := list(islice(records, batch_size)):
-        sequences = question.encoded(batch)
-        if not parts:
-            question = question.with_layout(sequences)
-        for part in _explained(question, sequences, run):
-            unknown.update({(u.operation, u.module): u.count for e in part.explanations for u in e.unknown})
-            parts.append(part)
-        advance(len(batch))
-    run.record(
-        "operations_without_a_rule",
-        [{"operation": name, "module": module, "count": n} for (name, module), n in unknown.items()],
-    )
-    return genomics.joined(parts) if parts else None
-
-
-def _usable(attempts: Iterator[Record | Failure], run: RunWriter, advance: Callable[[int], object]) -> Iterator[Record]:
-    """The records; failures are recorded."""
-    for attempt in attempts:
-        if isinstance(attempt, Record):
-            yield attempt
-        else:
-            run.fail(attempt)
-            advance(1)
-
-
-def _explained(question: Question, sequences: Sequences, run: RunWriter) -> Iterator[SequenceExplanation]:
-    """A batch, or, where it fails, its sequences one by one; what fails alone is recorded."""
-    begun = time.perf_counter()
-    try:
-        found = question.answer(sequences)
-    except Exception as error:  # the user's model may raise anything
-        if isinstance(error, SciExplainError) and not isinstance(error, NonFiniteOutputError):
-            raise
-        if len(sequences) > 1:
-            for i in range(len(sequences)):
-                yield from _explained(question, sequences[i], run)
-        else:
-            name = sequences.names[0]
-            run.fail(Failure(name, name, f"{type(error).__name__}: {error}", "explain"))
-        return
-    seconds = (time.perf_counter() - begun) / len(sequences)
-    for row in _rows(found, seconds):
-        run.add(row)
-    yield found
-
-
-def _rows(found: SequenceExplanation, seconds: float) -> Iterator[Row]:
-    outputs = found.explanations[0].output if found.explanations else found.score[:, None]
-    over = found.explanations[0].stepped_over if found.explanations else None
-    made = (
-        decisions(outputs, independent=over == "sigmoid") if isinstance(outputs, Tensor) and outputs.ndim == 2 else None
-    )
-    relevance = found.nucleotides.float().cpu().numpy()
-    for i, (name, interval) in enumerate(zip(found.sequences.names, found.sequences.intervals, strict=True)):
-        decision = made[i] if made is not None and len(made) == len(found) else None
-        yield Row(
-            id=name,
-            input=str(interval) if interval is not None else name,
-            prediction=None if decision is None else decision.prediction,
-            probability=None if decision is None else decision.probability,
-            target=None if found.target is None else int(found.target[i]),
-            runner_up=None if decision is None else decision.runner_up,
-            score=float(found.score[i]),
-            relevance=relevance[i],
-            shape=relevance[i].shape,
-            gap=None,
-            picture=None,
-            seconds=seconds,
-        )
 
 
 @dataclass(frozen=True)
@@ -204,6 +81,8 @@ class Asked:
         Of shuffles, samples and permutations.
     run
         What the page says was run.
+    failed
+        Samples that are not in the results, and why, for the page.
     """
 
     fdr: float
@@ -216,30 +95,28 @@ class Asked:
     pictures: int
     seed: int
     run: Mapping[str, object]
+    failed: Sequence[tuple[str, str]] = ()
 
 
 def surfaced(
-    found: SequenceExplanation | None,
-    run: RunWriter,
+    gathered: Gathered,
+    folder: Path,
     asked: Asked,
     *,
     genome: Genome | None = None,
     say: Callable[[str], object] = lambda text: None,
-) -> list[str]:
+) -> Finding:
     """Write what the explanations show: relevance along the genome, sites, motifs, their instances, genes, gene sets.
 
     A step that cannot be done, such as motifs from too few sites, is noted in ``run.json`` and on the page; the others
-    are.
+    are. Each file is there whole or not at all, and all can be written again.
 
     Returns
     -------
-    What came out, and the notes, line by line.
+    What came out, and the notes, line by line; counts for ``run.json``.
     """
-    if found is None:
-        return []
-    steps, known = _Steps(say, asked.known.notes), asked.known
-    folder = run.path
-    found.to_parquet(folder / "nucleotides.parquet")
+    found, known = gathered.explanation, asked.known
+    steps = _Steps(say, (*known.notes, *gathered.notes))
     if genome is not None and any(found.sequences.intervals):
         steps.do("relevance along the genome", lambda: found.to_bigwig(folder / "relevance.bw", genome.chroms))
     if found.has_hypothetical and len(found.sequences.alphabet) == 4:
@@ -249,7 +126,8 @@ def surfaced(
         lambda: genomics.call_sites(found, asked.fdr, sign=asked.sign, shuffles=asked.shuffles, seed=asked.seed),
     )
     if sites is not None:
-        _write_sites(folder, sites, genome)
+        _write_table(folder / "sites.parquet", sites, gathered.numbers)
+        steps.do("sites as BED and GFF3", lambda: _write_sites(folder, sites, genome))
     seqlets = sites if sites is not None and len(sites) >= asked.min_seqlets else None  # else TF-MoDISco's own
     motifs = steps.do(
         "motifs",
@@ -264,7 +142,7 @@ def surfaced(
             matches = steps.do("matches", lambda: genomics.match_motifs(motifs, motifs_known))
         hits = steps.do("instances", lambda: genomics.scan_hits(found, motifs, p=asked.hits))
     if hits is not None:
-        hits.to_parquet(folder / "hits.parquet")
+        _write_table(folder / "hits.parquet", hits, gathered.numbers)
         steps.do("instances as BED", lambda: hits.to_bed(folder / "hits.bed"))
     if matches is not None:
         matches.to_parquet(folder / "matches.parquet")
@@ -283,7 +161,7 @@ def surfaced(
     if sets is not None:
         sets.to_parquet(folder / "gene_sets.parquet")
     say("drawing")
-    _draw(found, run, asked.pictures, sites=sites, hits=hits, genes=known.genes)
+    _draw(gathered, folder / "pictures", asked.pictures, sites=sites, hits=hits, genes=known.genes)
     steps.do(
         "page",
         lambda: genomics.write_page(
@@ -297,8 +175,8 @@ def surfaced(
             title=f"Motifs in {asked.run['data']}",
             notes=steps.notes,
             run=asked.run,
-            failed=[(failure.id, failure.reason) for failure in run.failures],
-            links={file.name: file.name for file in sorted(folder.iterdir()) if file.suffix in _LINKED},
+            failed=asked.failed,
+            links={name: name for name in sorted({"errors.parquet", *_linked(folder)})},
         ),
     )
     counts = {
@@ -306,17 +184,19 @@ def surfaced(
         for name, listed in (("sites", sites), ("motifs", motifs), ("hits", hits), ("genes", genes))
     }
     notes = steps.notes + list(motifs.notes if motifs is not None else ())
-    run.record(
-        "surfaced",
+    told = ", ".join(f"{name}: {count}" for name, count in counts.items() if count is not None)
+    return Finding(
+        [f"{told}; open {folder / 'motifs.html'}", *notes],
         {
-            **counts,
-            "genes_at_fdr": None if genes is None else sum(row.q <= asked.fdr for row in genes),
-            "gene_sets_at_fdr": None if sets is None else sum(row.q <= asked.fdr for row in sets),
-            "notes": notes,
+            "surfaced": {
+                "sequences": len(found),
+                **counts,
+                "genes_at_fdr": None if genes is None else sum(row.q <= asked.fdr for row in genes),
+                "gene_sets_at_fdr": None if sets is None else sum(row.q <= asked.fdr for row in sets),
+                "notes": notes,
+            }
         },
     )
-    told = ", ".join(f"{name}: {count}" for name, count in counts.items() if count is not None)
-    return [f"{told}; open {folder / 'motifs.html'}", *notes]
 
 
 class _Steps:
@@ -340,20 +220,34 @@ class _Steps:
                 self.notes += [f"{name}: {w.message}" for w in caught if issubclass(w.category, UserWarning)]
 
 
+def _write_table(path: Path, listed: Any, numbers: NDArray[np.int64]) -> None:
+    """Sites or instances, with the numbers of the attempts that they lie in."""
+    table = listed.to_pandas()
+    table.insert(0, "number", numbers[table["row"].to_numpy()])
+    write_frame(path, table)
+
+
 def _write_sites(folder: Path, sites: Any, genome: Genome | None) -> None:
-    sites.to_parquet(folder / "sites.parquet")
     if any(site.interval is not None for site in sites):
         sites.to_bed(folder / "sites.bed")
         sites.to_gff3(folder / "sites.gff3", chrom_sizes=None if genome is None else genome.chroms)
 
 
-def _draw(found: SequenceExplanation, run: RunWriter, pictures: int, **tracks: Any) -> None:
+def _linked(folder: Path) -> Iterator[str]:
+    for file in folder.iterdir():
+        if file.suffix in _LINKED and not file.name.startswith("."):
+            yield file.name
+
+
+def _draw(gathered: Gathered, folder: Path, pictures: int, **tracks: Any) -> None:
     """The sequences with the most significant sites, or else the first ones."""
     import matplotlib.pyplot as plt
 
+    found = gathered.explanation
     order = [site.row for site in tracks["sites"] or ()] + list(range(len(found)))
-    for row in list(dict.fromkeys(order))[:pictures]:
+    for row in islice(dict.fromkeys(order), pictures):
         figure = genomics.draw_tracks(found, row, **tracks)
         name = re.sub(r"[^A-Za-z0-9._-]+", "_", found.sequences.names[row])[:60]
-        figure.savefig(run.pictures / f"{row:06d}_{name}.png", dpi=150)
+        path = folder / f"{gathered.numbers[row]:06d}_{name}.png"
+        written(path, partial(figure.savefig, dpi=150))
         plt.close(figure)
