@@ -239,17 +239,19 @@ def _record() -> bytes:
 
 def _model_folder(domain: str) -> tuple[bytes, bytes]:
     torch.manual_seed(0)
+    own: Any
+    info: dict[str, Any]
     if domain == "images":
         own = of_images.networks.Architecture("classifier", (1, 4, 4), 2, 2)
         network, info = of_images.networks.build(own), {"labels": ["a", "b"]}
     elif domain == "genomics":
-        ours = of_genomics.Architecture("small", length=20, channels=2, kernel=3)
-        network, info, own = of_genomics.build(ours), {"tasks": ["a"]}, ours
+        own = of_genomics.Architecture("small", length=20, channels=2, kernel=3)
+        network, info = of_genomics.build(own), {"tasks": ["a"]}
     else:
-        theirs = of_molecules.Architecture("gin", width=2, layers=1)
+        own = of_molecules.Architecture("gin", width=2, layers=1)
         kind = of_molecules.BondGraph((6, 8))
-        network = of_molecules.build(theirs, tasks=1, atom_width=len(kind.atom_names), bond_width=len(kind.bond_names))
-        info, own = {"featurizer": {"kind": "BondGraph", "elements": [6, 8]}, "unit": "eV", "tasks": ["a"]}, theirs
+        network = of_molecules.build(own, tasks=1, atom_width=len(kind.atom_names), bond_width=len(kind.bond_names))
+        info = {"featurizer": {"kind": "BondGraph", "elements": [6, 8]}, "unit": "eV", "tasks": ["a"]}
     path = _trained.save(network, {"architecture": asdict(own), **info}, folder() / "seed_model", domain=domain)
     return (path / "model.json").read_bytes(), (path / "model.safetensors").read_bytes()
 

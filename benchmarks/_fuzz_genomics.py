@@ -6,6 +6,7 @@ import atexit
 import gzip
 import io
 import os
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from sciexplain.domains import genomics
 from sciexplain.domains.genomics import Genome, Interval, Sequences
 from sciexplain.domains.genomics.expression import Expression, read_cls
 from sciexplain.domains.genomics.expression.frames import read_frame
+from sciexplain.domains.genomics.formats import hdf5
 from sciexplain.domains.genomics.gene_lists import ranking_of
 from sciexplain.errors import DataError, InputError
 
@@ -133,6 +135,34 @@ def index(content: bytes) -> None:
     _fetch(path)
 
 
+class Looking:
+    """The program that looks at HDF5 files, started once for many of them."""
+
+    def __init__(self) -> None:
+        self._process: Any = None
+        atexit.register(self.end)
+
+    def __call__(self, path: Path) -> str:
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                hdf5.LOOK, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            )
+        self._process.stdin.write(f"{path}\n")
+        self._process.stdin.flush()
+        told = self._process.stdout.readline()
+        if not told:
+            self._process.wait()
+            return "is damaged, such that the HDF5 library cannot read it"
+        return str(told).strip()
+
+    def end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+
+
+hdf5.looked = Looking()
+
+
 def expression(name: str) -> Callable[[bytes], None]:
     """A table of genes and patients; anything else is refused."""
 
@@ -215,7 +245,7 @@ BED = (
 PEAKS = (
     "chr1\t3\t12\tp\t100\t-\t7.5\t3.25\t2\t4\nchr1\t10\t30\t.\t0\t.\t1\t2\t3\t-1\nchr2\t0\t11\tq\t0\t+\tnan\t0\t0\t99\n"
 )
-BED12 = "chr1\t10\t100\tg\t0\t+\t20\t90\t255,0,0\t2\t30,40\t0,50,\nchr1\t5\t9\t.\tNAME\t-\n"
+BED12 = "chr1\t10\t45\tg\t0\t+\t20\t40\t255,0,0\t2\t10,15\t0,20,\nchr1\t5\t9\t.\tNAME\t-\n"
 GENBANK = """LOCUS       AB1                       24 bp    DNA     linear   UNK 01-JAN-1980
 DEFINITION  a test.
 ACCESSION   AB1
@@ -226,7 +256,7 @@ FEATURES             Location/Qualifiers
 ORIGIN
         1 aacgtttgca nnccctgatt acag
 //
-LOCUS       AB2        11 bp    DNA
+LOCUS       AB2                       11 bp    DNA     linear   UNK 01-JAN-1980
 VERSION     AB2.1
 ORIGIN
         1 ttgcaaacca g
@@ -316,8 +346,8 @@ SEEDS: dict[str, list[bytes]] = {
     "genomics/fasta": [FASTA.encode(), FASTA.replace("\n", "\r\n").encode(), GENOME.encode()],
     "genomics/fasta.gz": [gzip.compress(FASTA.encode(), mtime=0), _bgzip(FASTA), FASTA.encode()],
     "genomics/bed": [BED.encode(), PEAKS.encode(), BED12.encode()],
-    "genomics/bed.bgz": [_bgzip(BED), gzip.compress(BED.encode(), mtime=0) * 2],
-    "genomics/narrowpeak": [PEAKS.encode(), BED.encode()],
+    "genomics/bed.bgz": [_bgzip(BED), _bgzip(BED12), gzip.compress(BED.encode(), mtime=0) * 2],
+    "genomics/narrowpeak": [PEAKS.encode(), PEAKS[: PEAKS.index("chr2")].encode()],
     "genomics/genbank": [GENBANK.encode()],
     "genomics/csv": [TABLE.encode(), TABLE.replace(",", "\t").encode(), TABLE.replace(",", ";").encode()],
     "genomics/parquet": [

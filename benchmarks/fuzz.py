@@ -130,7 +130,8 @@ class Worker:
             Exception.__init__(error, *arguments)
             self.told += 1
 
-        SciExplainError.__init__ = counted  # type: ignore[method-assign]  # some targets take an error for an answer
+        # Some targets take an error for an answer.
+        SciExplainError.__init__ = counted  # type: ignore[method-assign, assignment]
         self.error = SciExplainError
         signal.signal(signal.SIGPROF, self._stop)
 
@@ -371,11 +372,12 @@ def run(jobs: list[Job], arguments: argparse.Namespace, folder: Path, *, quiet: 
             plan.write_text(json.dumps(waiting.pop()))
             command = [sys.executable, __file__, *sys.argv[1:], "--keep", str(arguments.keep), "--work", str(plan)]
             output = subprocess.DEVNULL if quiet else None
-            with plan.with_suffix(".log").open("wb") as log:
+            log = plan.with_suffix(".log")
+            with log.open("wb") as errors:
                 process = subprocess.Popen(
-                    command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=log
+                    command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors
                 )
-            running.append((process, plan.with_suffix(".log")))
+            running.append((process, log))
         time.sleep(0.1)
         for process, log in [one for one in running if one[0].poll() is not None]:
             running.remove((process, log))

@@ -47,7 +47,10 @@ def read_idx(path: Path, *, most_values: int = 1 << 28) -> NDArray[np.uint8]:
     if len(values) != size:
         found = "more" if len(values) > size else str(len(values))
         raise DataError(f"{path} should hold {size} values, as its header says, but holds {found}")
-    return np.frombuffer(values, dtype=np.uint8).reshape(shape)
+    try:
+        return np.frombuffer(values, dtype=np.uint8).reshape(shape)
+    except ValueError as error:  # no values, along axes that are too long
+        raise DataError(f"{path} has the shape {shape}, which no array can have: {error}") from error
 
 
 def _read_shape(path: Path, magic: bytes, file: gzip.GzipFile) -> tuple[int, ...]:

@@ -100,7 +100,8 @@ def read_classes(path: Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
             f"{path.name} is no CLS file; expected counts, # and the classes' names, and each sample's class"
         )
     names = tuple(lines[1][1:])
-    return names, np.array([names.index(label) for label in lines[2]], np.int64)
+    number = {name: i for i, name in reversed(list(enumerate(names)))}
+    return names, np.array([number[label] for label in lines[2]], np.int64)
 
 
 def _lines(path: Path) -> list[str]:

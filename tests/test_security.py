@@ -254,7 +254,7 @@ def test_an_installed_module_is_not_imported_beside_the_current_folder(tmp_path,
 
 
 @pytest.mark.parametrize(
-    "reference", ["os;import antigravity:f", "a b:f", "..os:system", "os:sys tem", "\0.py:f", "os:"]
+    "reference", ["a" * 10**6 + ":f", "os;import antigravity:f", "a b:f", "..os:system", "os:sys tem", "\0.py:f", "os:"]
 )
 def test_what_names_no_function(reference):
     with pytest.raises(ModelError, match="should read MODULE:FUNCTION"):
@@ -355,6 +355,12 @@ def test_the_picture_of_a_record_is_a_small_png(picture, record, tmp_path):
         picture = base64.b64encode(head).decode()
     with pytest.raises(DataError, match="picture is not what it should be; expected a PNG"):
         changed(record, tmp_path, picture=picture)
+
+
+def test_numbers_of_a_record_can_be_printed(record, tmp_path):
+    for number in (10**400, -(2**63) - 1):
+        with pytest.raises(DataError, match=r"no whole record: decision\.score"):
+            changed(record, tmp_path, decision={**record.document["decision"], "score": number})
 
 
 def test_a_page_of_a_record_has_texts_alone(record, tmp_path):

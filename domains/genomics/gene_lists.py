@@ -78,7 +78,7 @@ def ranking_of(genes: Any) -> dict[str, float]:
     names_of(times, "ranking")
     try:
         return {name: float(value) for name, value in pairs}
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"ranking: {error}; expected a number for each gene.") from error
 
 

@@ -17,7 +17,7 @@ from sciexplain.domains.molecules.families.unpickling import read
 from sciexplain.errors import ModelError
 from sciexplain.runs.models import load_model as build_model
 
-_LARGEST_CONFIG = 1 << 20
+_LARGEST_CONFIG = 1 << 17
 _SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", "")
 
 

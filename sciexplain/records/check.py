@@ -117,7 +117,8 @@ def _misfits(value: Any, form: Any, place: str) -> Iterator[str]:
 
 def _is(value: Any, kind: type) -> bool:
     if kind in (int, float):
-        return not isinstance(value, bool) and isinstance(value, int if kind is int else int | float)
+        whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
+        return whole or (kind is float and isinstance(value, float))
     return isinstance(value, kind)
 
 

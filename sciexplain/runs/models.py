@@ -20,6 +20,8 @@ from sciexplain.runs import named
 from sciexplain.runs.checkpoints import read_checkpoint
 
 _PICKLED = (".pt", ".pth", ".ckpt", ".bin")
+_LONGEST = 4096
+"""Letters of a reference; no path is longer."""
 _STATE_KEYS = ("state_dict", "model_state_dict", "model")
 
 
@@ -72,7 +74,14 @@ def _function(reference: str, what: str, example: str) -> Iterator[Callable[...,
     module_name, separator, function_name = reference.rpartition(":")
     file = Path(module_name) if module_name.endswith(".py") else None
     is_name = file is not None or all(part.isidentifier() for part in module_name.split("."))
-    if not separator or not is_name or not function_name.isidentifier() or "\0" in reference:
+    if (
+        not separator
+        or not is_name
+        or not function_name.isidentifier()
+        or len(reference) > _LONGEST
+        or "\0" in reference
+    ):
+        reference = reference[:_LONGEST]
         lacking = f"there is no folder {reference!r} in {Path.cwd()}; " if what == "model" and not separator else ""
         raise ModelError(f"{lacking}{what} {reference!r} should read MODULE:FUNCTION, such as {example}")
     with _importing_from([str(file.resolve().parent), *sys.path] if file else named.search_path(module_name)):

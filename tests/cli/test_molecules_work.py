@@ -186,11 +186,12 @@ def test_other_processes_read_what_this_one_reads(family, tmp_path, monkeypatch,
 def _known(mol):
     """All that RDKit says of a molecule."""
     atoms = [
-        (atom.GetPropsAsDict(True, True), atom.GetTotalNumHs(), atom.GetHybridization()) for atom in mol.GetAtoms()
+        ({key: atom.GetPropsAsDict(True, True)[key] for key in atom.GetPropNames(True, False)}, atom.GetTotalNumHs())
+        for atom in mol.GetAtoms()
     ]
     rings = [tuple(ring) for ring in mol.GetRingInfo().AtomRings()]
     conformers = [c.GetPositions().tolist() for c in mol.GetConformers()]
-    return Chem.MolToCXSmiles(mol), str(atoms), rings, mol.GetPropNames(True, True), conformers
+    return Chem.MolToCXSmiles(mol), atoms, rings, sorted(mol.GetPropNames(True, False)), conformers
 
 
 def test_a_run_draws_the_first_molecules(family, table, sciexplain, tmp_path, monkeypatch):

@@ -41,6 +41,7 @@ GOOD = encode(np.arange(12, dtype=np.uint8).reshape(3, 4))
         (GOOD[:-1], "should hold 12 values, as its header says, but holds 11"),
         (GOOD + b"\0", "but holds more"),
         (b"\0\0\x08\x03" + b"\xff" * 12 + bytes(9), "claims 79228162458924105385300197375 values"),
+        (b"\0\0\x08\x04" + bytes(4) + b"\xff" * 12, "which no array can have"),
     ],
 )
 def test_refuses(tmp_path, content, message):

@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple, TypeVar
 
-from sciexplain.domains.genomics.formats.limits import LONGEST_LINE
 from sciexplain.domains.genomics.formats.lines import Lines, Mark, located, place_in
 from sciexplain.errors import DataError
 
@@ -66,7 +65,7 @@ def attempted(
     made: Callable[[S, str], T],
     numbers: Iterable[int] | None = None,
     bookmarks: Bookmarks | None = None,
-    longest: int = LONGEST_LINE,
+    longest: int | None = None,
 ) -> Iterator[tuple[str, T | DataError]]:
     """What is made of each entry of a text file, or what is wrong with it, with its place.
 
@@ -81,7 +80,7 @@ def attempted(
     bookmarks
         Are used and added to.
     longest
-        Characters of a line.
+        Characters of a line; None: as for :class:`~.lines.Lines`.
     """
     return placed(path, _chosen_entries(path, entries, numbers, bookmarks, longest), made)
 
@@ -105,7 +104,7 @@ def counted(
     path: Path,
     entries: Callable[[NumberedLines], Entries[S]],
     bookmarks: Bookmarks | None = None,
-    longest: int = LONGEST_LINE,
+    longest: int | None = None,
 ) -> int:
     """How many entries there are."""
     return sum(1 for _ in _bookmarked(path, entries, None, bookmarks, longest))
@@ -116,7 +115,7 @@ def _chosen_entries(
     entries: Callable[[NumberedLines], Entries[S]],
     numbers: Iterable[int] | None,
     bookmarks: Bookmarks | None,
-    longest: int,
+    longest: int | None,
 ) -> Entries[S]:
     if numbers is None:
         yield from _bookmarked(path, entries, None, bookmarks, longest)
@@ -142,7 +141,7 @@ def _bookmarked(
     entries: Callable[[NumberedLines], Entries[S]],
     place: _Place | None,
     bookmarks: Bookmarks | None,
-    longest: int,
+    longest: int | None,
 ) -> Entries[S]:
     """Entries from a place on; new bookmarks are made on the way."""
     lines = Lines(path, longest, None if place is None else place.mark, marking=bookmarks is not None)

@@ -93,7 +93,7 @@ def _record(lines: list[str], place: str) -> Record:
         try:
             entry = seqio.read(io.StringIO("\n".join(lines) + "\n"), "genbank")
         except Exception as error:  # Biopython raises whatever it meets in a damaged record
-            raise DataError(str(error)[:1000] or type(error).__name__) from error
+            raise DataError(" ".join(str(error).split())[:1000] or type(error).__name__) from error
     name = str(entry.id)
     if len(name) > LONGEST_NAME:
         raise too_long(name)

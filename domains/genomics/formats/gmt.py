@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from sciexplain._files import PathName
-from sciexplain.domains.genomics.formats.limits import MOST_COLUMNS, shown
+from sciexplain.domains.genomics.formats.fasta import too_long
+from sciexplain.domains.genomics.formats.limits import LONGEST_NAME, MOST_COLUMNS, shown
 from sciexplain.domains.genomics.formats.lines import Lines, OnError, report
 from sciexplain.errors import DataError
 
@@ -72,6 +73,8 @@ def _gene_set(line: str) -> tuple[str, tuple[str, ...]]:
         raise DataError(f"the line has {line.count(chr(9)) - 1} genes; expected at most {MOST_COLUMNS - 1}")
     name, *cells = (cell.strip() for cell in line.split("\t"))
     genes = tuple(dict.fromkeys(_WEIGHT.sub("", cell) for cell in cells[1:] if cell))
+    if strange := [text for text in (name, *genes) if len(text) > LONGEST_NAME]:
+        raise too_long(strange[0])
     if not name or not genes:
         raise DataError(f"{line[:40]!r} is no gene set; expected its name, a description and its genes, tabs between")
     return name, genes

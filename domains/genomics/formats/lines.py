@@ -79,7 +79,7 @@ class Lines:
     path
         A file.
     longest
-        Characters of a line.
+        Characters of a line; None: ``LONGEST_LINE``.
     at
         Where to begin, from an earlier reading; None: the start.
     marking
@@ -92,10 +92,11 @@ class Lines:
     """
 
     def __init__(
-        self, path: Path, longest: int = LONGEST_LINE, at: Mark | None = None, *, marking: bool = False
+        self, path: Path, longest: int | None = None, at: Mark | None = None, *, marking: bool = False
     ) -> None:
         self.path, self.marks = path, list[Mark]()
-        self._longest, self._at, self._marking = longest, at, marking
+        self._longest = LONGEST_LINE if longest is None else longest
+        self._at, self._marking = at, marking
         # The line whose end is not yet there: its number, its pieces, and their characters.
         self._number, self._begin = (1, list[str]()) if at is None else (at.number, list(at.begin))
         self._size = sum(map(len, self._begin))
