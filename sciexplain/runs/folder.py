@@ -149,11 +149,11 @@ class RunFolder:
             self.resumed, self.finished = True, before["status"] == "finished"
             self._info = {**before, "options": self._info["options"]} if "options" in self._info else before
             if self.finished:
+                self._tidy()
                 return
         for folder in (ROWS, PICTURES, "errors"):
             (self.path / folder).mkdir(exist_ok=True)
-        for unfinished in self.path.rglob(".*.*"):  # of a process that was killed
-            unfinished.unlink()
+        self._tidy_unfinished()
         self._write("running")
 
     def __exit__(
@@ -161,6 +161,7 @@ class RunFolder:
     ) -> None:
         try:
             if self.finished:
+                self._tidy()
                 return
             if isinstance(error, Exception) and not self.run.shards:
                 _remove(self.path)  # a wrong question; asking again should not need --overwrite
@@ -181,8 +182,18 @@ class RunFolder:
             _gather_text(folder, self.path / folder.stem)
         self._write("finished")
         self.finished = True
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Delete what was parts, of a run that is finished."""
         for folder in (self.path / "errors", *self.path.glob("*.parts")):
             shutil.rmtree(folder, ignore_errors=True)
+        self._tidy_unfinished()
+
+    def _tidy_unfinished(self) -> None:
+        """Delete the unfinished files of a process that was killed."""
+        for unfinished in self.path.rglob(".*.*"):
+            unfinished.unlink()
 
     def _write(self, status: str) -> None:
         counts = None

@@ -201,3 +201,15 @@ def test_killed_at_any_moment_it_goes_on_where_it_stopped(tmp_path):
     assert start().wait() == 0
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
     assert not [p for p in (tmp_path / "run").rglob(".*")]
+
+
+def test_killed_while_it_tidied_up_it_leaves_nothing_behind(tmp_path):
+    explained(CountedWork(20), tmp_path)
+    (tmp_path / "errors").mkdir()
+    for name in ("errors/part-000001.parquet", "numbers.txt.parts/part-000001.txt", ".0a1b.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    before = contents(tmp_path)
+    explained(CountedWork(20), tmp_path)
+    assert contents(tmp_path) == before
+    assert not list(tmp_path.glob("*.parts")) and not (tmp_path / "errors").exists() and not list(tmp_path.glob(".*"))
