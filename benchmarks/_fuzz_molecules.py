@@ -108,6 +108,11 @@ _CSV = b'name,smiles,y\nethanol,CCO,1.5\n"a, ""b""\nc",c1ccccc1,\nx,C1CC,007\n\n
 _FLAT = [Chem.MolToMolBlock(Chem.MolFromSmiles(text)) for text in ("CCO", "C[C@H](N)C(=O)O", "c1ccc2[nH]ccc2c1")]
 _SOLID = [Chem.MolToMolBlock(_geometry(text)) for text in ("CO", "C[NH3+]")]
 _LONG = [Chem.MolToV3KMolBlock(_geometry("CC=O")), Chem.MolToV3KMolBlock(Chem.MolFromSmiles("C[C@H](F)Cl |o1:1|"))]
+_RICH = Chem.MolFromSmiles("*CC(=O)[O-].[13CH3]N* |$R1;;;;;;;R2$,Sg:n:1,2:n:ht,SgD:3:a:b:gt:c:d:|")
+_QUERY = Chem.MolFromSmarts("[#6,#7]-[!#8]~C:c")
+for _mol in (_RICH, _QUERY):
+    AllChem.Compute2DCoords(_mol)
+_RICH_BLOCKS = [write(mol) for mol in (_RICH, _QUERY) for write in (Chem.MolToMolBlock, Chem.MolToV3KMolBlock)]
 _WATER = ase.Atoms("OHH", [[0, 0, 0.1], [0, 0.8, -0.5], [0, -0.8, -0.5]], info={"charge": 0, "name": "water"})
 _METAL = ase.Atoms("Na", cell=[3, 3, 3], pbc=[True, True, False], info={"energy": -2.5, "note": "a b"})
 _TABLE = pa.table(
@@ -140,9 +145,14 @@ SEEDS: dict[str, list[bytes]] = {
     "molecules/smi": [b"SMILES Name\nCCO\tethyl alcohol\n\n# x\nc1ccccc1 benzene\nC1CC bad\n CC\n", b"C\rCC\rCCC"],
     "molecules/txt": [b"CCO ethanol\nCC\n", b"id\tsmiles\n1\tCC\n", b"hello world\n"],
     "molecules/csv.gz": [gzip.compress(_CSV, mtime=0), gzip.compress(_CSV, 1, mtime=0) * 2],
-    "molecules/sdf": [_sdf(*_FLAT[:2]), _sdf(_SOLID[0]) + b"junk\n$$$$\n" + _sdf(_FLAT[2]), _sdf(_SOLID[1])],
-    "molecules/sdf.v3000": [_sdf(_LONG[0]), _sdf(_LONG[1], _FLAT[0])],
-    "molecules/mol": [block.encode() for block in (*_FLAT, *_SOLID, *_LONG)],
+    "molecules/sdf": [
+        _sdf(*_FLAT[:2]),
+        _sdf(_SOLID[0]) + b"junk\n$$$$\n" + _sdf(_FLAT[2]),
+        _sdf(_SOLID[1]),
+        _sdf(*_RICH_BLOCKS[::2]),
+    ],
+    "molecules/sdf.v3000": [_sdf(_LONG[0]), _sdf(_LONG[1], _FLAT[0]), *map(_sdf, _RICH_BLOCKS[1::2])],
+    "molecules/mol": [block.encode() for block in (*_FLAT, *_SOLID, *_LONG, *_RICH_BLOCKS)],
     "molecules/xyz": [_PLAIN, _PLAIN.replace(b"\n", b"\r\n"), _xyz(_WATER, kind="xyz")],
     "molecules/extxyz": [_xyz(_WATER, _METAL, kind="extxyz"), _xyz(_METAL, kind="extxyz")],
     "molecules/parquet": [

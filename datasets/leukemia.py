@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def read_classes(path: Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     DataError
         It is none.
     """
-    lines = [line.split() for line in _lines(path) if line.strip()]
+    lines = list(islice((line.split() for line in _lines(path) if line.strip()), 4))
     if len(lines) != 3 or lines[1][:1] != ["#"] or not set(lines[2]) <= set(lines[1][1:]):
         raise DataError(
             f"{path.name} is no CLS file; expected counts, # and the classes' names, and each sample's class"

@@ -88,10 +88,12 @@ def load(
             )
         with _no_larger_than(path / files[1], name):
             network = build(info)
-    except SciExplainError:
-        raise
+    except SciExplainError as error:
+        if len(str(error)) < 2000:
+            raise
+        raise ModelError(f"{path / files[0]} cannot be read: {str(error)[:200]} …") from error
     except Exception as error:  # a builder answers what is damaged with many kinds
-        first = str(error).strip().partition("\n")[0]
+        first = str(error).strip().partition("\n")[0][:200]
         raise ModelError(f"{path / files[0]} cannot be read: {type(error).__name__}: {first}") from error
     try:
         safetensors.load_model(network, str(path / files[1]))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sciexplain._files import PathName
 from sciexplain.domains.genomics.formats.gff import read_gff
+from sciexplain.domains.genomics.formats.limits import MOST_ALLELES
 from sciexplain.domains.genomics.formats.lines import OnError, report, suffix_of, whole_number
 from sciexplain.domains.genomics.formats.regions import bed_rows, interval_and_name
 from sciexplain.domains.genomics.gene import Gene, Transcript, joined
@@ -19,6 +20,7 @@ from sciexplain.errors import DataError, InputError
 
 __all__ = ["Annotation", "Gene", "Transcript", "read_genes"]
 
+_QUOTED = 40
 _GFF = (".gff3", ".gff", ".gtf", ".gff2")
 
 
@@ -161,13 +163,16 @@ def _bed_genes(path: Path, on_error: OnError | None) -> Iterator[Gene]:
 
 def _blocks(cells: Sequence[str], transcript: Transcript) -> Transcript:
     """With the exons and the coding part that twelve columns give."""
+    told = f"{cells[9][:_QUOTED]}, {cells[10][:_QUOTED]} and {cells[11][:_QUOTED]}"
+    if max(cells[i].count(",") for i in (10, 11)) > MOST_ALLELES:
+        raise DataError(f"the blocks (columns 10 to 12) are {told}; expected at most {MOST_ALLELES}")
     lists = ([whole_number(n, "a block") for n in cells[i].rstrip(",").split(",")] for i in (10, 11))
     start, (sizes, starts) = transcript.interval.start, lists
     spans = [(start + begin, start + begin + size) for begin, size in zip(starts, sizes, strict=False)]
     counts = {whole_number(cells[9], "the number of blocks"), len(sizes), len(starts)}
     if len(counts) > 1 or any(not start <= a < b <= transcript.interval.end for a, b in spans):
         raise DataError(
-            f"the blocks (columns 10 to 12) are {cells[9]}, {cells[10]} and {cells[11]}; expected their number, sizes "
+            f"the blocks (columns 10 to 12) are {told}; expected their number, sizes "
             f"and starts within {transcript.interval}"
         )
     first, last = whole_number(cells[6], "thickStart"), whole_number(cells[7], "thickEnd")

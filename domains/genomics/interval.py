@@ -70,11 +70,13 @@ class Interval:
             It is none.
         """
         found = _WRITTEN.fullmatch(text.strip())
-        numbers = [] if found is None else [found[name].replace(",", "") for name in ("start", "end")]
-        if found is None or max(map(len, numbers)) > _MOST_DIGITS:
+        if found is None:
             raise DataError(f"{text[:80]!r} is no interval; expected chrom:start-end or chrom:start-end(strand)")
-        start, end = map(int, numbers)
-        return cls(found["chrom"], start, end, cast(Strand, found["strand"] or "."))
+        chrom, start, end, strand = found.groups()
+        start, end = start.replace(",", ""), end.replace(",", "")
+        if max(len(start), len(end)) > _MOST_DIGITS:
+            raise DataError(f"{text[:80]!r} is no interval; expected numbers of at most {_MOST_DIGITS} digits")
+        return cls(chrom, int(start), int(end), cast(Strand, strand or "."))
 
     def part(self, start: int, end: int) -> Interval:
         """Letters ``start`` to ``end`` of the sequence that lies here; on the minus strand these count from its end.

@@ -237,18 +237,20 @@ def _records(
     with ExitStack() as opened:
         if not (genome is None or isinstance(genome, Genome)):
             genome = opened.enter_context(Genome(genome))
+        foreign = _foreign(alphabet).search
         for place, entry in found:
             record: Record | DataError
             try:
                 if isinstance(entry, DataError):
                     record = entry
-                elif isinstance(entry, Record):
-                    record = resized(entry, length, alphabet, pad=pad)
-                    _check_letters(record, alphabet)
                 else:
-                    assert genome is not None  # checked where it was asked for
-                    record = fetched(entry, genome, length, pad=pad)
-                    _check_letters(record, alphabet)
+                    if isinstance(entry, Record):
+                        record = entry if length is None else resized(entry, length, alphabet, pad=pad)
+                    else:
+                        assert genome is not None  # checked where it was asked for
+                        record = fetched(entry, genome, length, pad=pad)
+                    if wrong := foreign(record.sequence):
+                        raise _strange(record, wrong, alphabet)
             except DataError as error:
                 record = located(place, error)
             yield place, record
@@ -316,14 +318,12 @@ def resized(record: Record, length: int | None, alphabet: str | Alphabet = "DNA"
     return replace(record, sequence=letters, interval=place)
 
 
-def _check_letters(record: Record, alphabet: Alphabet) -> None:
-    """Raise a DataError that names the first letter which the alphabet has not."""
-    foreign = _foreign(alphabet).search(record.sequence)
-    if foreign:
-        raise DataError(
-            f"{record.name} has {foreign[0]!r} at position {foreign.start()} (0-based), which is no letter of "
-            f"{alphabet.name}; expected {alphabet.letters}, or {''.join(alphabet.ambiguous)} where it is ambiguous"
-        )
+def _strange(record: Record, found: re.Match[str], alphabet: Alphabet) -> DataError:
+    """What is said of a letter that the alphabet has not."""
+    return DataError(
+        f"{record.name} has {found[0]!r} at position {found.start()} (0-based), which is no letter of {alphabet.name}; "
+        f"expected {alphabet.letters}, or {''.join(alphabet.ambiguous)} where it is ambiguous"
+    )
 
 
 @cache

@@ -262,7 +262,7 @@ def listed(words: Sequence[str], longest: int = 400) -> str:
     >>> listed(["smiles", "name", "value"], longest=12)
     'smiles, name, …'
     """
-    text = ", ".join(words[:longest])
+    text = ", ".join(" ".join(word.split()) for word in words[:longest])
     return text if len(text) <= longest else text[:longest].rpartition(", ")[0] + ", …"
 
 

@@ -11,6 +11,9 @@ LONGEST_CELL = 1 << 17
 LARGEST_RECORD = 1 << 24
 """Bytes of a record of an SDF or XYZ file."""
 
+LONGEST_COLLECTION = 8_000
+"""Characters that tell the atoms of one stereochemical collection of a V3000 molfile, some 1500 atoms."""
+
 LONGEST_SMILES = 20_000
 """Characters: reading takes RDKit the square of this, about two seconds for so many."""
 

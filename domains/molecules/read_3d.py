@@ -15,7 +15,7 @@ import numpy as np
 from sciexplain._optional import require
 from sciexplain.domains.molecules.chunks import Chunk, Columns, Record
 from sciexplain.domains.molecules.convert import brief, check_number, from_atoms, from_mol, listed, quoted, value
-from sciexplain.domains.molecules.limits import LARGEST_RECORD, LONGEST_LINE
+from sciexplain.domains.molecules.limits import LARGEST_RECORD, LONGEST_COLLECTION, LONGEST_LINE
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.rdkit_log import rdkit_log
 from sciexplain.domains.molecules.read_lines import blocks, check_length, check_utf8, decoded, starts
@@ -25,6 +25,8 @@ _COUNT = re.compile(rb"\s*\d{1,12}\s*")
 _LONGEST_COUNT = 40
 _BEGIN_COUNTS = np.isin(np.arange(256), list(b"0123456789 \t"))
 _END = "$$$$"
+_NO_ELEMENTS = re.compile(r"\[[\s,]*\]")
+_STEREO = re.compile(r"MDLV30/STE(?:.*-\n)*.*")
 
 
 # -- SDF ---------------------------------------------------------------------------------------------------------------
@@ -99,12 +101,13 @@ def _text(record: bytes) -> str:
 
 def _sdf_molecule(record: bytes, name: str | None, source: str) -> Molecule:
     text = _text(record).removesuffix("\n")
-    _, end, properties = text.partition("\nM  END")
+    molfile, end, properties = text.partition("\nM  END")
     if not end:
         raise DataError("found no line 'M  END'; expected a whole molfile: the record is cut off or damaged")
     ended = text[text.rfind("\n") + 1 :].startswith(_END)
     if not ended and "\n>" in properties and not text.endswith("\n"):
         raise DataError(f"found the file's end inside a property; expected {_END}: the record is cut off")
+    _check_molfile(molfile)
     chem: Any = require("rdkit.Chem", extra="molecules")
     with rdkit_log() as reason:
         supplier = chem.SDMolSupplier()
@@ -115,6 +118,21 @@ def _sdf_molecule(record: bytes, name: str | None, source: str) -> Molecule:
         raise DataError(f"found a record that RDKit does not read: {why or 'damaged, or no such valences'}")
     labels = {key: value(mol.GetProp(key)) for key in mol.GetPropNames()}
     return from_mol(mol, name=_named(labels, name), source=source, labels=labels)
+
+
+def _check_molfile(text: str) -> None:
+    """Refuse what ends the process in which RDKit reads it (seen in 2026.03).
+
+    Raises
+    ------
+    DataError
+        A list of no elements in place of an atom, or a collection of so many atoms that a regular expression takes up
+        the stack.
+    """
+    if _NO_ELEMENTS.search(text):
+        raise DataError("found an empty list of elements; expected an atom")
+    if any(len(line) > LONGEST_COLLECTION for line in _STEREO.findall(text)):
+        raise DataError(f"found a collection of more than {LONGEST_COLLECTION} characters; expected a shorter one")
 
 
 # -- XYZ ---------------------------------------------------------------------------------------------------------------

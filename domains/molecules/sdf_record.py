@@ -46,15 +46,42 @@ def structure(molecule: Molecule, *, v3000: bool = False) -> Structure:
         mol.RemoveAllConformers()
         mol.AddConformer(conformer(molecule.positions))
     elif not mol.GetNumConformers():
-        lay_out(mol)
+        with quiet:
+            lay_out(mol)
     mol.SetProp("_Name", one_line(molecule.name))
-    with quiet:
-        try:
-            block = chem.MolToMolBlock(mol, forceV3000=v3000)
-        except ValueError:  # RDKit cannot write every aromatic system with double bonds
-            block = chem.MolToMolBlock(mol, kekulize=False, forceV3000=v3000)
+    block = _block(mol, v3000)
     bonds = map(mol.GetBondWithIdx, range(mol.GetNumBonds()))
     return Structure(block, [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in bonds])
+
+
+def _block(mol: Any, v3000: bool) -> str:
+    """With all that RDKit can write of a molecule."""
+    chem: Any = require("rdkit.Chem", extra="molecules")
+    with quiet:
+        try:
+            return str(chem.MolToMolBlock(mol, forceV3000=v3000))
+        except Exception:  # of many kinds: an aromatic system without double bonds, groups that damaged files tell of
+            chem.ClearMolSubstanceGroups(mol)
+        try:
+            return str(chem.MolToMolBlock(mol, kekulize=False, forceV3000=v3000))
+        except Exception:  # text that is not UTF-8, such as that of a group, cut inside a letter
+            return str(chem.MolToMolBlock(_bare(mol), kekulize=False, forceV3000=v3000))
+
+
+def _bare(mol: Any) -> Any:
+    """The atoms, bonds and places of a molecule alone."""
+    chem: Any = require("rdkit.Chem", extra="molecules")
+    made = chem.RWMol()
+    for atom in mol.GetAtoms():
+        copy = chem.Atom(atom.GetAtomicNum())
+        copy.SetFormalCharge(atom.GetFormalCharge())
+        copy.SetIsotope(atom.GetIsotope())
+        made.AddAtom(copy)
+    for bond in mol.GetBonds():
+        made.AddBond(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), bond.GetBondType())
+    made.AddConformer(chem.Conformer(mol.GetConformer()))
+    made.SetProp("_Name", mol.GetProp("_Name"))
+    return made.GetMol()
 
 
 def sdf_record(

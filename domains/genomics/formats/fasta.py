@@ -135,6 +135,8 @@ def place_of(name: str, letters: int) -> Interval | None:
         written = Interval.parse(name.rpartition("::")[2])
     except DataError:
         return None
+    if len(written) == letters:
+        return written
     return interval_of(written.chrom, written.start, written.end, written.strand, letters)
 
 

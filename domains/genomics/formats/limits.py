@@ -24,7 +24,7 @@ MOST_COLUMNS = 2**20
 """Cells of a row, and genes of a set."""
 
 MOST_ALLELES = 10_000
-"""Alternative alleles of a VCF row, and parents of a GFF3 row."""
+"""Alternative alleles of a VCF row, parents of a GFF3 row, and blocks of a BED row."""
 
 MOST_POSITIONS = 10_000
 """Rows of a motif."""

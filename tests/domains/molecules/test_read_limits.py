@@ -12,12 +12,13 @@ import pytest
 from rdkit import Chem
 
 from sciexplain.domains.molecules import limits, prepare, read_lines
-from sciexplain.domains.molecules.convert import check_positions, from_smiles
+from sciexplain.domains.molecules.convert import check_positions, from_mol, from_smiles
 from sciexplain.domains.molecules.files import write_sdf
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.prepare import embed
 from sciexplain.domains.molecules.rdkit_log import rdkit_log
 from sciexplain.domains.molecules.read import attempts, count
+from sciexplain.domains.molecules.sdf_record import sdf_record
 from sciexplain.errors import DataError, InputError
 
 MIB = 1 << 20
@@ -26,6 +27,7 @@ LYING = (
     "\n t\n\n  0  0  0     0  0            999 V3000\nM  V30 BEGIN CTAB\nM  V30 COUNTS {atoms} {bonds} 0 0 0\n"
     "M  V30 BEGIN ATOM\nM  V30 1 C 0 0 0 0\nM  V30 END ATOM\nM  V30 END CTAB\nM  END\n$$$$\n"
 )
+FLUORIDE = Chem.MolToV3KMolBlock(Chem.MolFromSmiles("C[C@H](F)Cl |o1:1|")) + "$$$$\n"
 HELIUM = "1\n\nHe 0 0 0\n"
 LINE, CELL = "a line of more than 1048576 bytes", "a cell of more than 131072 characters"
 
@@ -49,6 +51,13 @@ BOMBS: list[tuple[str, list[str], list[str]]] = [
      ["CCO", "a record of more than 16777216 bytes", "CCO"]),
     ("atoms.sdf", [LYING.format(atoms=10**9, bonds=0), RECORD], ["RDKit does not read", "CCO"]),
     ("bonds.sdf", [LYING.format(atoms=1, bonds=10**9), RECORD], ["RDKit does not read", "CCO"]),
+    # which end the process in RDKit 2026.03
+    ("list.sdf", [FLUORIDE.replace(" 4 Cl ", " 4 [] "), RECORD], ["found an empty list of elements", "CCO"]),
+    ("not.sdf", [FLUORIDE.replace(" 4 Cl ", ' 4 "NOT [ ]" '), RECORD], ["found an empty list of elements", "CCO"]),
+    ("stereo.sdf", [FLUORIDE.replace("STEREL1", "STEREL" + "1" * 50_000), RECORD], ["collection of more than", "CCO"]),
+    ("split.sdf", [FLUORIDE.replace("ATOMS=(1 2)", "ATOMS=(1 -\n" + "M  V30 2 -\n" * 20_000 + "M  V30 2)"), RECORD],
+     ["collection of more than", "CCO"]),
+    ("whole.sdf", [FLUORIDE], ["C[C@H](F)Cl"]),
     ("count.xyz", ["1000000000\n\nHe 0 0 0\n", HELIUM], ["found 1 lines of atoms; expected 1000000000", "He"]),
     ("digits.xyz", ["9" * 3 * MIB, "\n\n", HELIUM], [LINE, "He"]),
     ("columns.xyz", ["1\nProperties=species:S:1:pos:R:3:x:R:1000000000\nHe 0 0 0\n", HELIUM],
@@ -179,6 +188,21 @@ def test_large_molecules_are_written_without_a_formula(tmp_path: Path) -> None:
     (mol,) = Chem.SDMolSupplier(str(write_sdf(tmp_path / "a.sdf", [from_smiles("C" * 3000)])))
     places = mol.GetConformer().GetPositions()
     assert mol.GetNumAtoms() == 3000 and len(np.unique(places, axis=0)) == 3000
+
+
+@pytest.mark.parametrize(
+    ("smiles", "before", "after"),
+    [
+        ("*CCCC* |Sg:n:1,2:n:ht|", "ATOMS=(2 2 3)", "ATOMS=(1 5)"),  # bonds of a group without its atoms
+        ("CC(=O)N |SgD:1:field:value::::|", "=field", f'="{"x" * 29}é"'),  # a letter that V2000 cuts
+    ],
+)
+def test_groups_that_rdkit_cannot_write_are_left_out(smiles: str, before: str, after: str) -> None:
+    mol = Chem.MolFromMolBlock(Chem.MolToV3KMolBlock(Chem.MolFromSmiles(smiles)).replace(before, after))
+    n = mol.GetNumAtoms()
+    supplier = Chem.SDMolSupplier()
+    supplier.SetData(sdf_record(from_mol(mol, name="x"), np.ones(n), {(0, 1): 2.0}, 1.0, v3000="n:" in smiles))
+    assert Chem.MolToSmiles(supplier[0]) == Chem.MolToSmiles(mol) and supplier[0].GetProp("_Name") == "x"
 
 
 def test_every_thread_hears_its_own_errors(capfd: pytest.CaptureFixture[str]) -> None:
