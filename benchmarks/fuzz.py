@@ -24,6 +24,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -278,6 +279,7 @@ def _died(job: Job, module: ModuleType, arguments: argparse.Namespace) -> bool:
         if state.began > state.ended and time.time() - state.began > 10 * arguments.limit + 30:
             hung = True  # its own clock was of no use
             os.kill(child, signal.SIGKILL)
+    _tidy(job)
     status = os.waitstatus_to_exitcode(done[1])
     text = log.read_text(encoding="utf-8", errors="replace")
     state = shared.get()
@@ -301,6 +303,7 @@ def _feed(job: Job, module: ModuleType, arguments: argparse.Namespace, shared: S
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     status = 3
+    _note_folders(job)
     try:
         worker = Worker(job.name, module.TARGETS[job.name], shared, arguments.keep, arguments.limit)
         seeds = module.SEEDS[job.name]
@@ -316,6 +319,26 @@ def _feed(job: Job, module: ModuleType, arguments: argparse.Namespace, shared: S
             traceback.print_exc()
         atexit._run_exitfuncs()  # temporary folders of the target's
         os._exit(status)
+
+
+def _note_folders(job: Job) -> None:
+    """Have this process write down which temporary folders it makes: one that dies leaves them behind."""
+    make, notes = tempfile.mkdtemp, Path(f"{job.shared}.folders")
+
+    def noted(*arguments: Any, **options: Any) -> str:
+        made: str = make(*arguments, **options)
+        with notes.open("a") as file:
+            file.write(f"{made}\n")
+        return made
+
+    tempfile.mkdtemp = noted
+
+
+def _tidy(job: Job) -> None:
+    notes = Path(f"{job.shared}.folders")
+    for made in notes.read_text().splitlines() if notes.exists() else ():
+        shutil.rmtree(made, ignore_errors=True)
+    notes.unlink(missing_ok=True)
 
 
 def limit_memory(megabytes: int) -> None:

@@ -144,7 +144,7 @@ def attempts(
 
     Examples
     --------
-    >>> _ = Path("some.fa").write_text(">a\nAC\n>b\n>c\nGT\n")
+    >>> _ = Path("some.fa").write_text(">a\\nAC\\n>b\\n>c\\nGT\\n")
     >>> for place, found in attempts("some.fa", start=1):
     ...     print(place, found.sequence if isinstance(found, Record) else found)
     some.fa:3 some.fa:3: b has no sequence
@@ -197,7 +197,7 @@ def count(data: PathName | Iterable[PathName], *, bookmarks: Bookmarks | None = 
 
     Examples
     --------
-    >>> _ = Path("some.fa").write_text(">a\nAC\n>b\n>c\nGT\n")
+    >>> _ = Path("some.fa").write_text(">a\\nAC\\n>b\\n>c\\nGT\\n")
     >>> count("some.fa")
     3
     """

@@ -56,6 +56,8 @@ class Unready:
 
 def helpers() -> int:
     """How many processes may help this one on this machine."""
+    if os.name != "posix":
+        return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores - 1, _MOST)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
 import select
+import struct
 import subprocess
 import sys
 from collections import deque
@@ -13,12 +15,14 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from queue import Queue
 from threading import Thread
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import IO, Any, BinaryIO, Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _WAITING = 2
+_SIZE = struct.Struct("<Q")
+_PIPE = 1 << 20
 _READY = "ready"
 _START = "import json, runpy, sys; sys.path[:] = json.loads(sys.argv[2]); runpy.run_path(sys.argv[1])['serve']()"
 
@@ -96,6 +100,7 @@ class _Helper(Generic[T, R]):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        _widen(self._process.stdout)
         self._is_ready: bool | None = None
         self._send(self._function)
 
@@ -127,7 +132,7 @@ class _Helper(Generic[T, R]):
         if self._process.poll() is not None:
             self.end()
             self._start()
-            self._receive()
+            self._is_ready = self._receive() == _READY  # else the answer to a chunk would be taken for it
         self._send([thing])
         found = self._receive()
         if isinstance(found, Exception):
@@ -137,18 +142,15 @@ class _Helper(Generic[T, R]):
 
     def _send(self, message: Any) -> None:
         assert self._process.stdin is not None
-        try:
-            pickle.dump(message, self._process.stdin, pickle.HIGHEST_PROTOCOL)
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it died, which shows where its answer is waited for
+        with contextlib.suppress(BrokenPipeError):  # it died, which shows where its answer is waited for
+            _put(self._process.stdin, message)
 
     def _receive(self) -> Any:
         """Its next answer; None: it died."""
         assert self._process.stdout is not None
         try:
-            return pickle.load(self._process.stdout)
-        except (EOFError, OSError, pickle.UnpicklingError):
+            return _got(self._process.stdout)
+        except EOFError:
             self._process.wait()
             return None
 
@@ -162,14 +164,13 @@ def serve() -> None:
     """What such a process does: apply the function that comes first to the chunks that follow."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what is printed must not come among the answers
-    function = pickle.load(sys.stdin.buffer)
+    function = _got(sys.stdin.buffer)
     chunks: Queue[list[Any] | None] = Queue()
     # Taken off the pipe at once, so that both ends never wait for each other.
     Thread(target=_take, args=(sys.stdin.buffer, chunks), daemon=True).start()
     answer: Any = _READY
     while True:
-        pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
-        answers.flush()
+        _put(answers, answer)
         chunk = chunks.get()
         if chunk is None:
             return
@@ -182,6 +183,39 @@ def serve() -> None:
 def _take(source: BinaryIO, chunks: Queue[list[Any] | None]) -> None:
     try:
         while True:
-            chunks.put(pickle.load(source))
+            chunks.put(_got(source))
     except EOFError:
         chunks.put(None)
+
+
+def _widen(pipe: IO[bytes] | None) -> None:
+    """Let a pipe hold a whole chunk, where that can be."""
+    import fcntl
+
+    if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):  # more than the system allows
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
+
+
+def _put(pipe: BinaryIO | IO[bytes], message: Any) -> None:
+    content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    pipe.write(_SIZE.pack(len(content)) + content)
+    pipe.flush()
+
+
+def _got(pipe: BinaryIO | IO[bytes]) -> Any:
+    """The next message, read in as few calls as the pipe allows: after each, threads take turns.
+
+    Raises
+    ------
+    EOFError
+        There is none, or but part of one.
+    """
+    head = pipe.read(_SIZE.size)
+    if len(head) < _SIZE.size:
+        raise EOFError
+    (size,) = _SIZE.unpack(head)
+    content = pipe.read(size)
+    if len(content) < size:
+        raise EOFError
+    return pickle.loads(content)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from sciexplain._optional import require
@@ -148,8 +147,7 @@ def one_line(text: str) -> str:
 
 def _words(values: Sequence[float]) -> list[str]:
     """Numbers exactly, with as few digits as that takes."""
-    words: list[str] = pa.array(values, pa.float64()).cast(pa.string()).to_pylist()
-    return words
+    return list(map(repr, values))
 
 
 def _lines(words: list[str]) -> str:

@@ -74,7 +74,7 @@ def index_of(pieces: Iterable[bytes]) -> dict[str, Place]:
 
     Examples
     --------
-    >>> index_of([b">chr1 of a test\nAACC", b"G\nTG\n"])
+    >>> index_of([b">chr1 of a test\\nAACC", b"G\\nTG\\n"])
     {'chr1': Place(letters=7, offset=16, line=5, width=6)}
     """
     found: dict[str, Place] = {}
