@@ -6,6 +6,7 @@ import atexit
 import gzip
 import io
 import os
+import select
 import subprocess
 import tempfile
 import warnings
@@ -32,8 +33,8 @@ from sciexplain.errors import DataError, InputError
 warnings.filterwarnings("ignore")
 _MADE: dict[int, Path] = {}
 _OPEN: dict[int, Genome] = {}
-_MOST = 3000
-"""Attempts of a file that are looked at twice."""
+_MOST, _PATIENCE = 3000, 3.0
+"""Attempts of a file that are looked at twice; seconds that the HDF5 library may take, which some damage keeps."""
 
 CHROM = "AACGTTTGCACACCCTGATTACAGGGaccaTTCNRYacgtACGTTTGACCA"
 GENOME = f">chr1 of a test\n{CHROM[:20]}\n{CHROM[20:40]}\n{CHROM[40:]}\n>chr2\nTTGCAAACCAG\n"
@@ -149,15 +150,18 @@ class Looking:
             )
         self._process.stdin.write(f"{path}\n")
         self._process.stdin.flush()
-        told = self._process.stdout.readline()
+        told = ""
+        if select.select([self._process.stdout], [], [], _PATIENCE)[0]:
+            told = self._process.stdout.readline()
         if not told:
-            self._process.wait()
+            self.end()
             return "is damaged, such that the HDF5 library cannot read it"
         return str(told).strip()
 
     def end(self) -> None:
         if self._process is not None:
             self._process.kill()
+            self._process.wait()
 
 
 hdf5.looked = Looking()

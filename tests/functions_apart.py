@@ -1,6 +1,7 @@
 """Functions that other processes apply in tests, which import them from here."""
 
 import os
+import time
 
 
 def here(n: int) -> tuple[int, int]:
@@ -21,3 +22,14 @@ def raising(n: int) -> tuple[int, int]:
 
 def died(n: int) -> tuple[int, int]:
     return n, 0
+
+
+def slow(n: int) -> tuple[int, int]:
+    time.sleep(0.02)
+    return n, os.getpid()
+
+
+def stuck(n: int) -> tuple[int, int]:
+    if n == 1005:
+        time.sleep(1000)
+    return n, os.getpid()

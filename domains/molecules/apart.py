@@ -15,12 +15,15 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from queue import Queue
 from threading import Thread
-from typing import IO, Any, BinaryIO, Generic, TypeVar
+from typing import IO, Any, Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _WAITING = 2
+_AHEAD = 8
+"""Chunks whose results are there, or awaited, before a process that is slow is waited for."""
+_PATIENCE = 1800.0
 _SIZE = struct.Struct("<Q")
 _PIPE = 1 << 20
 _READY = "ready"
@@ -39,7 +42,7 @@ def applied(
 ) -> Iterator[R]:
     """Apply a function to things, in their order: to the first of them here, to the others in other processes.
 
-    Until those have started, which takes them seconds, all is done here.
+    Until those have started, which takes them seconds, and where they cannot keep up, it is done here.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ def applied(
         The function, as it is in this process and in others: that one, the things and what it makes of them are
         pickled.
     died
-        What stands for a thing that ends the process it is in.
+        What stands for a thing that ends the process it is in, or takes half an hour.
     processes
         How many.
     after
@@ -62,21 +65,22 @@ def applied(
     """
     yield from map(here, islice(things, after if processes else None))
     helpers: list[_Helper[T, R]] = []
-    asked: deque[_Helper[T, R]] = deque()
+    owed: deque[_Helper[T, R] | list[R]] = deque()  # results, or who has them, in the order of the things
     some = list(islice(things, chunk))
     try:
-        while some or asked:
-            if not helpers:
-                helpers = [_Helper(there, died) for _ in range(processes)]
+        while some or owed:
+            helpers = helpers or [_Helper(there, died) for _ in range(processes)]
             free = [helper for helper in helpers if some and helper.is_free()]
             if free:
-                asked.append(min(free, key=lambda helper: len(helper.chunks)))
-                asked[-1].give(some)
-            elif asked:
-                yield from asked.popleft().take()
+                helper = min(free, key=lambda helper: len(helper.chunks))
+                helper.give(some)
+                owed.append(helper)
+            elif owed and (not some or len(owed) >= _AHEAD or isinstance(owed[0], list) or owed[0].has_answer()):
+                first = owed.popleft()
+                yield from first if isinstance(first, list) else first.take()
                 continue
             else:
-                yield from map(here, some)
+                owed.append(list(map(here, some)))
             some = list(islice(things, chunk))
     finally:
         for helper in helpers:
@@ -98,6 +102,7 @@ class _Helper(Generic[T, R]):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            bufsize=0,  # or there could be answers that select does not see
             start_new_session=True,
         )
         _widen(self._process.stdout)
@@ -106,10 +111,14 @@ class _Helper(Generic[T, R]):
 
     def is_free(self) -> bool:
         """Whether it has started and can be given a chunk."""
-        assert self._process.stdout is not None
-        if self._is_ready is None and select.select([self._process.stdout], [], [], 0)[0]:
+        if self._is_ready is None and self.has_answer():
             self._is_ready = self._receive() == _READY
         return bool(self._is_ready) and len(self.chunks) < _WAITING
+
+    def has_answer(self, seconds: float = 0.0) -> bool:
+        """Whether there is one, or will not be any, after so much time at most."""
+        assert self._process.stdout is not None
+        return bool(select.select([self._process.stdout], [], [], seconds)[0])
 
     def give(self, chunk: list[T]) -> None:
         """More to do."""
@@ -146,8 +155,10 @@ class _Helper(Generic[T, R]):
             _put(self._process.stdin, message)
 
     def _receive(self) -> Any:
-        """Its next answer; None: it died."""
+        """Its next answer; None: it died, or was ended because it would not give one."""
         assert self._process.stdout is not None
+        if not self.has_answer(_PATIENCE):
+            self._process.kill()
         try:
             return _got(self._process.stdout)
         except EOFError:
@@ -180,7 +191,7 @@ def serve() -> None:
             answer = error
 
 
-def _take(source: BinaryIO, chunks: Queue[list[Any] | None]) -> None:
+def _take(source: IO[bytes], chunks: Queue[list[Any] | None]) -> None:
     try:
         while True:
             chunks.put(_got(source))
@@ -197,25 +208,33 @@ def _widen(pipe: IO[bytes] | None) -> None:
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
 
 
-def _put(pipe: BinaryIO | IO[bytes], message: Any) -> None:
+def _put(pipe: IO[bytes], message: Any) -> None:
     content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    pipe.write(_SIZE.pack(len(content)) + content)
+    left = memoryview(_SIZE.pack(len(content)) + content)
+    while left:
+        left = left[pipe.write(left) :]
     pipe.flush()
 
 
-def _got(pipe: BinaryIO | IO[bytes]) -> Any:
-    """The next message, read in as few calls as the pipe allows: after each, threads take turns.
+def _got(pipe: IO[bytes]) -> Any:
+    """The next message.
 
     Raises
     ------
     EOFError
         There is none, or but part of one.
     """
-    head = pipe.read(_SIZE.size)
-    if len(head) < _SIZE.size:
-        raise EOFError
-    (size,) = _SIZE.unpack(head)
-    content = pipe.read(size)
-    if len(content) < size:
-        raise EOFError
-    return pickle.loads(content)
+    (size,) = _SIZE.unpack(_taken(pipe, _SIZE.size))
+    return pickle.loads(_taken(pipe, size))
+
+
+def _taken(pipe: IO[bytes], size: int) -> bytes:
+    """So many bytes, in as few calls as the pipe allows: after each, threads take turns."""
+    pieces = []
+    while size:
+        piece = pipe.read(size)
+        if not piece:
+            raise EOFError
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)

@@ -13,7 +13,7 @@ from sciexplain.errors import DataError
 LOOK = [sys.executable, "-P", str(Path(__file__).with_name("hdf5_look.py")), str(8 * MOST_VALUES)]
 """The program that looks, in a process of its own: damaged files may end the HDF5 library, or keep it for ever."""
 
-_SECONDS, _BYTES_A_SECOND = 60, 10_000_000
+_SECONDS, _BYTES_A_SECOND = 20, 10_000_000
 
 
 def check_hdf5(path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 
 MOST_ENTRIES = 100_000
-_AT_ONCE = 1 << 24
+_AT_ONCE, _OWN = 1 << 24, 1 << 32
 
 
 def wrong(path: str, most: int) -> str:
@@ -59,7 +59,17 @@ def _wrong(file: Any, most: int) -> str:
     return ""
 
 
+def _within(bytes_: int) -> None:
+    """Take no more memory than this, where the system has such limits."""
+    try:
+        import resource
+    except ImportError:
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (bytes_, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
 if __name__ == "__main__":
+    _within(int(sys.argv[1]) + _OWN)
     for line in sys.stdin:
         told = " ".join(wrong(line.removesuffix("\n"), int(sys.argv[1])).split())
         sys.stdout.write(told.encode("ascii", "backslashreplace").decode() + "\n")

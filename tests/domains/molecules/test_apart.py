@@ -7,8 +7,9 @@ from itertools import chain, count, islice
 from typing import Any
 
 import pytest
-from functions_apart import died, here, raising, there
+from functions_apart import died, here, raising, slow, stuck, there
 
+from sciexplain.domains.molecules import apart
 from sciexplain.domains.molecules.apart import applied
 
 
@@ -25,7 +26,8 @@ def apply(function: Any, stop: int, processes: int = 2) -> list[tuple[int, int]]
     return list(applied(here, function, awaited(stop), died, processes=processes, after=10, chunk=8))
 
 
-def test_the_order_is_kept_and_a_death_costs_one_thing() -> None:
+def test_the_order_is_kept_and_a_death_costs_one_thing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "_AHEAD", 0)
     found = apply(there, 1300)
     assert [n for n, _ in found if n != 500] == [*range(10), *range(1000, 1300)]
     assert [pid for n, pid in found if n < 10] == [os.getpid()] * 10
@@ -42,6 +44,19 @@ def test_few_things_or_no_processes_are_done_here() -> None:
     for processes, things in ((3, range(10)), (0, range(100))):
         found = list(applied(here, raising, iter(things), died, processes=processes, after=10))
         assert found == [(n, os.getpid()) for n in things]
+
+
+def test_who_is_slow_gets_a_hand() -> None:
+    found = apply(slow, 1100, processes=1)
+    assert [n for n, _ in found if n != 500] == [*range(10), *range(1000, 1100)]
+    assert len({pid for n, pid in found if n >= 1000}) == 2
+
+
+def test_who_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "_AHEAD", 0)
+    monkeypatch.setattr(apart, "_PATIENCE", 2.0)
+    late = dict(item for item in apply(stuck, 1012, processes=1) if item[0] >= 1000)
+    assert list(late) == list(range(1000, 1012)) and [n for n, pid in late.items() if not pid] == [1005]
 
 
 def test_ending_early_ends_the_processes() -> None:
