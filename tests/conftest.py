@@ -25,10 +25,12 @@ if find_spec("torchvision") is not None:
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture(autouse=True)
-def state(tmp_path_factory, monkeypatch):
+@pytest.fixture(autouse=True, scope="session")
+def state(tmp_path_factory):
     """What the user has named is noted elsewhere than in their home."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(autouse=True)
