@@ -44,6 +44,7 @@ def test_atoms_of_molecules_and_explanations():
     for i in range(2):
         alone = evaluate.localization(atoms[i][None], masks[i][None])
         assert float(found.auc[i]) == float(alone.auc) and float(found.mass[i]) == float(alone.mass)
+    torch.manual_seed(0)
     model = torch.nn.Linear(6, 2).double()
     e = sx.explain(model, sample(3, 6))
     masks = torch.ones(3, 6, dtype=torch.bool)
