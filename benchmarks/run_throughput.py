@@ -2,10 +2,11 @@
 
 For each data set the same samples are explained (a) by a bare loop of ``explain`` over batches that are in memory
 already, keeping nothing; (b) by a run as the command line makes it, from the file to the finished folder without what
-it makes of all rows together at the end. Both on one thread of PyTorch, by turns, best wall time of several rounds.
-``reached`` is the bare loop's time over the run's; what overlaps needs a second core.
+it makes of all rows together at the end, in one process; (c) the same with ``--workers``, their start included. All
+on one thread of PyTorch for each process, by turns, best wall time of several rounds. ``reached`` is the bare loop's
+time over the run's; what overlaps needs a second core.
 
-    python benchmarks/run_throughput.py [--rounds 3] [--rows 3000] [--ray] [--flat 1000000]
+    python benchmarks/run_throughput.py [--rounds 3] [--rows 12000] [--workers 2] [--ray] [--flat 1000000]
 
 ``--ray`` adds Ray workers beside each other; ``--flat`` the memory of a run over so many rows.
 """
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +33,7 @@ from torch import nn
 import sciexplain as sx
 from sciexplain.cli.watch import Silent
 from sciexplain.cli.work import opened_work
-from sciexplain.runs import Answer, Decision, Done, Explained, Local, RunFolder, Sample, Work, explain_all
+from sciexplain.runs import Answer, Decision, Done, Explained, Local, Processes, RunFolder, Sample, Work, explain_all
 
 NETWORKS = """
 import torch
@@ -45,6 +47,8 @@ def small():
         nn.Flatten(), nn.Linear(800, 64), nn.ReLU(), nn.Linear(64, 10)).eval()
 
 def residual():
+    import _peers
+    _peers.torchvision()
     import timm
     torch.manual_seed(0)
     return timm.create_model("resnet18", pretrained=False).eval()
@@ -101,18 +105,21 @@ def cases(folder: Path, rows: int) -> Iterator[Case]:
     benzene = shared / "molecules" / "graph_attribution" / "benzene.jsonl.gz"
     if benzene.exists():
         with gzip.open(benzene, "rt") as lines:
-            smiles = [json.loads(line)["smiles"] for line in lines][:rows]
+            known = [json.loads(line)["smiles"] for line in lines]
+        smiles = list(islice(cycle(known), rows))
         (folder / "benzene.smi").write_text("".join(f"{text} m{n}\n" for n, text in enumerate(smiles)))
         options = {
             **{**plain, "model": "networks.py:graph", "data": "benzene.smi", "featurizer": "pyg", "unit": ""},
             **{"smiles": None, "name": None, "walks": 0, "fragments": None, "bonds": True, "embed": False},
             "ledger": False,
         }
-        yield Case("benzene rings, GIN, bonds and SDF", about("molecules", options), atoms_and_bonds, 256)
+        for sdf in (True, False):
+            asked = about("molecules", {**options, "sdf": sdf})
+            yield Case(f"benzene rings, GIN, bonds, {'' if sdf else 'no '}SDF", asked, atoms_and_bonds, 256)
     peaks = shared / "genomics" / "chipseq_100bp" / "ctcf.fa.gz"
     if peaks.exists():
         with gzip.open(peaks, "rt") as lines:
-            (folder / "peaks.fa").write_text("".join(line for line, _ in zip(lines, range(2 * rows), strict=False)))
+            (folder / "peaks.fa").write_text("".join(islice(lines, 2 * rows)))
         options = {
             **{**plain, "model": "networks.py:sequence", "data": "peaks.fa", "method": "lrp", "strand": "both"},
             **{"head": None, "reference": None, "layout": None, "alphabet": None, "ambiguous": "zero", "seed": 0},
@@ -144,7 +151,7 @@ def atoms_and_bonds(model: nn.Module, work: Any, samples: Sequence[Sample]) -> o
 
 def nucleotides(model: nn.Module, work: Any, samples: Sequence[Sample]) -> object:
     """The domain's explanation of sequences that are encoded."""
-    question = work._question
+    question = work.question
     return question.answer(question.encoded([sample.content for sample in samples])).hypothetical
 
 
@@ -159,35 +166,38 @@ def bare_loop(case: Case, folder: Path) -> tuple[float, int]:
     return time.perf_counter() - begun, len(samples)
 
 
-def whole_run(case: Case, folder: Path) -> float:
-    """Seconds of a run, its model loaded already."""
+def whole_run(case: Case, folder: Path, workers: int = 1) -> float:
+    """Seconds of a run, its model loaded already; other processes load theirs."""
     work, _ = opened(case)
     work.finish = Work.finish.__get__(work)  # of all rows together, which a bare loop has nothing of
     work.explain([attempt for attempt, _ in zip(work.read(), range(1), strict=False) if isinstance(attempt, Sample)])
     with tempfile.TemporaryDirectory(dir=folder) as out:
         begun = time.perf_counter()
         with RunFolder(Path(out) / "run", case.info) as run:
-            explain_all(work, Local(work), run, Silent(), pictures=0, batch_size=case.batch, shard=work.shard)
+            engine = Local(work) if workers == 1 else Processes(work, partial(opened, case), workers)
+            explain_all(work, engine, run, Silent(), pictures=0, batch_size=case.batch)
         return time.perf_counter() - begun
 
 
-def opened(case: Case) -> tuple[Work, nn.Module]:
+def opened(case: Case, device: str = "cpu") -> tuple[Work, nn.Module]:
     """The work of a case, made anew."""
     options = case.info["options"]
-    return opened_work(case.info, options["model"], None, Path(options["data"]))
+    return opened_work(case.info, options["model"], None, Path(options["data"]), device=device)
 
 
-def compared(console: Console, folder: Path, rounds: int, rows: int) -> None:
+def compared(console: Console, folder: Path, rounds: int, rows: int, workers: int) -> None:
     """The table of whole runs beside bare loops."""
     table = Table(title="whole runs beside a bare loop, one thread of PyTorch")
-    for title in ("data and model", "samples", "bare, s", "run, s", "samples/s", "reached"):
+    several = f"{workers} processes, s"
+    for title in ("data and model", "samples", "bare, s", "run, s", "samples/s", "reached", several, "reached"):
         table.add_column(title, justify="left" if title.startswith("data") else "right")
     for case in cases(folder, rows):
-        bare, runs, count = [], [], 0
+        bare, runs, shared, count = [], [], [], 0
         for _ in range(rounds):
             seconds, count = bare_loop(case, folder)
             bare.append(seconds)
             runs.append(whole_run(case, folder))
+            shared.append(whole_run(case, folder, workers))
         table.add_row(
             case.name,
             str(count),
@@ -195,6 +205,8 @@ def compared(console: Console, folder: Path, rounds: int, rows: int) -> None:
             f"{min(runs):.2f}",
             f"{count / min(runs):,.0f}",
             f"{min(bare) / min(runs):.2f}",
+            f"{min(shared):.2f}",
+            f"{min(bare) / min(shared):.2f}",
         )
     console.print(table)
 
@@ -287,7 +299,8 @@ def beside_each_other(console: Console, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=3000)
+    parser.add_argument("--rows", type=int, default=12_000)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--ray", action="store_true")
     parser.add_argument("--flat", type=int, default=0)
     asked = parser.parse_args()
@@ -301,7 +314,7 @@ def main() -> None:
         if asked.ray:
             beside_each_other(console, folder)
         if asked.rounds:
-            compared(console, folder, asked.rounds, asked.rows)
+            compared(console, folder, asked.rounds, asked.rows, asked.workers)
         os.chdir("/")
 
 

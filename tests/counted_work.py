@@ -1,12 +1,26 @@
 """A small work for tests of runs: samples are numbers, explained by what makes them up."""
 
+import os
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from sciexplain.runs import Answer, Decision, Explained, Failure, Finding, Sample, Work
+from sciexplain.errors import DataError
+from sciexplain.runs import (
+    Answer,
+    Decision,
+    Explained,
+    Failure,
+    Finding,
+    Processes,
+    RunFolder,
+    Sample,
+    Work,
+    explain_all,
+)
 
 
 class CountedWork(Work):
@@ -97,3 +111,40 @@ def contents(path):
         "counts": run.info["counts"],
         "status": run.info["status"],
     }
+
+
+def make(total, notes=None, device="cpu", **options):
+    """What a worker makes; in the folder of notes it leaves the number of its process."""
+    if notes is not None:
+        (notes / str(os.getpid())).touch()
+    return CountedWork(total, **options), None
+
+
+class Wrong(CountedWork):
+    def explain(self, samples):
+        raise LookupError("no class 12")
+
+
+def wrong(device):
+    return Wrong(9), None
+
+
+def unmade(device):
+    raise DataError("no such model")
+
+
+def dying(device):
+    os._exit(9)
+
+
+def by_processes(total, notes=None, **options):
+    """Two worker processes."""
+    return Processes(CountedWork(total), partial(make, total, notes, **options), 2)
+
+
+def explained(path, total, engine, *, known=True, **options):
+    """A whole run; what watched it."""
+    watch = Quiet()
+    with RunFolder(path, {"command": "explain numbers"}) as folder:
+        explain_all(CountedWork(total, known=known), engine, folder, watch, **{"shard": 8, "batch_size": 4, **options})
+    return watch

@@ -129,14 +129,9 @@ def attempts(
     >>> [(place, type(found).__name__) for place, found in attempts(["CCO", "C1CC", "CN"], start=1)]
     [('[1]', 'DataError'), ('[2]', 'Molecule')]
     """
-    return ((record[0], loaded(record)) for record in records(source, smiles=smiles, name=name, start=start))
-
-
-def records(source: Any, *, smiles: str | None = None, name: str | None = None, start: int = 0) -> Iterator[Record]:
-    """What :func:`attempts` reads, to be read by :func:`loaded`, here or, of files, in another process."""
     if start < 0:
         raise InputError(f"start={start}: expected the number of an attempt, 0 or more")
-    return _records(source, Columns(smiles, name), start)
+    return ((record[0], _loaded(record)) for record in _records(source, Columns(smiles, name), start))
 
 
 def _records(source: Any, columns: Columns, start: int) -> Iterator[Record]:
@@ -148,7 +143,7 @@ def _records(source: Any, columns: Columns, start: int) -> Iterator[Record]:
             start = 0
 
 
-def loaded(record: Record) -> Molecule | DataError:
+def _loaded(record: Record) -> Molecule | DataError:
     """The molecule of a record, or why there is none.
 
     Raises

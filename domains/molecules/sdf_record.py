@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,28 +17,8 @@ _PER_LINE = 8
 _NONE = "n/a"
 
 
-class Structure(NamedTuple):
-    """A molecule as a molfile, and the atoms of its bonds in their order."""
-
-    block: str
-    bonds: list[tuple[int, int]]
-
-
-def structure(molecule: Molecule, *, v3000: bool = False) -> Structure:
-    """The molfile of a molecule, its atoms in their order; without a geometry with the structural formula's places.
-
-    Parameters
-    ----------
-    molecule
-        With bonds, or with positions.
-    v3000
-        Whether to write V3000 also where V2000 would do (up to 999 atoms).
-
-    Raises
-    ------
-    InputError
-        Neither bonds nor positions.
-    """
+def _structure(molecule: Molecule, v3000: bool) -> tuple[str, list[tuple[int, int]]]:
+    """The molfile of a molecule and the atoms of its bonds, in their order; where it has no geometry, its formula's."""
     chem: Any = require("rdkit.Chem", extra="molecules")
     mol = chem.Mol(molecule.mol) if molecule.mol is not None else bonded(molecule)
     if molecule.positions is not None:
@@ -50,7 +30,7 @@ def structure(molecule: Molecule, *, v3000: bool = False) -> Structure:
     mol.SetProp("_Name", one_line(molecule.name))
     block = _block(mol, v3000)
     bonds = map(mol.GetBondWithIdx, range(mol.GetNumBonds()))
-    return Structure(block, [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in bonds])
+    return block, [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in bonds]
 
 
 def _block(mol: Any, v3000: bool) -> str:
@@ -91,7 +71,6 @@ def sdf_record(
     *,
     unit: str = "",
     target: str = "",
-    known: Structure | None = None,
     v3000: bool = False,
 ) -> str:
     """A record as :func:`~sciexplain.domains.molecules.files.write_sdf` writes it.
@@ -108,28 +87,26 @@ def sdf_record(
         The explained output.
     unit, target
         Of the relevance, and what is explained.
-    known
-        The molecule's :func:`structure`, if it is there already.
     v3000
-        As in :func:`structure`.
+        Whether to write V3000 also where V2000 would do (up to 999 atoms).
 
     Raises
     ------
     InputError
         Neither bonds nor positions.
     """
-    made = structure(molecule, v3000=v3000) if known is None else known
+    block, ends = _structure(molecule, v3000)
     facts = {} if molecule.mol is None else _properties(molecule.mol)
     numbers = _words([*([] if atoms is None else atoms.tolist()), *bonds.values()])
     words = dict(zip(bonds, numbers[len(numbers) - len(bonds) :], strict=True))
     facts["atom.dprop.Relevance"] = _lines(numbers[: len(numbers) - len(bonds)])
-    of_bonds = [words.get(pair if pair[0] < pair[1] else pair[::-1], _NONE) for pair in made.bonds]
+    of_bonds = [words.get(pair if pair[0] < pair[1] else pair[::-1], _NONE) for pair in ends]
     if any(word is not _NONE for word in of_bonds):
         facts["bond.dprop.Relevance"] = _lines(of_bonds)
     facts["RelevanceUnit"], facts["Target"] = one_line(unit), one_line(target)
     facts["PairRelevance"] = "\n".join([f"{i} {j} {word}" for (i, j), word in words.items()])
     facts["Score"] = "" if score is None else repr(score)
-    return made.block + "".join([f">  <{key}>\n{fact}\n\n" for key, fact in facts.items() if fact]) + "$$$$\n"
+    return block + "".join([f">  <{key}>\n{fact}\n\n" for key, fact in facts.items() if fact]) + "$$$$\n"
 
 
 def one_line(text: str) -> str:

@@ -43,6 +43,7 @@ def molecules(
         Literal["brics", "murcko", "rings", "functional_groups"] | None, typer.Option(help="Fragments to list.")
     ] = None,
     bonds: Annotated[bool, typer.Option(help="Relevance of bonds.")] = True,
+    sdf: Annotated[bool, typer.Option(help="Write molecules.sdf: each structure with its relevance.")] = True,
     embed: Annotated[bool, typer.Option("--embed", help="Make a geometry for molecules that have none.")] = False,
     ledger: Annotated[bool, typer.Option(help="Keep account of all relevance; a pass for each molecule.")] = False,
     batch_size: options.BatchSize = None,

@@ -48,7 +48,7 @@ class MoleculesReopened(Reopened):
 
     def _attempts(self, start: int) -> Iterator[_Sample | None]:
         for attempt in self.work.read(start):
-            yield _Sample(attempt.id, attempt.content.molecule) if isinstance(attempt, Sample) else None
+            yield _Sample(attempt.id, attempt.content) if isinstance(attempt, Sample) else None
 
     def explain(self, ids: Sequence[str]) -> molecules.MoleculeExplanations:
         return self.question.answer(self.samples(ids))

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from sciexplain._files import written
 from sciexplain.domains import molecules
 from sciexplain.domains.molecules import Molecule, MoleculeExplanation, MoleculeExplanations
-from sciexplain.domains.molecules.ahead import Ready, helpers, ready
-from sciexplain.domains.molecules.sdf_record import Structure, sdf_record
-from sciexplain.errors import InputError, SciExplainError
+from sciexplain.domains.molecules.sdf_record import sdf_record
+from sciexplain.errors import DataError, InputError, SciExplainError
 from sciexplain.runs import Answer, Attempt, Decision, Explained, Failure, Finding, Run, Sample, Work, decisions
 from sciexplain.runs.models import load_function
 
@@ -93,52 +92,48 @@ class MoleculeWork(Work):
         A file of molecules, or a folder of such files.
     smiles, name
         Columns of a table.
-    processes
-        That help to read, once it is worth it.
+    sdf
+        Whether the structures are written too.
     """
 
     noun = "molecules"
     shard = 4096
     most = 1024
     wrong_question = (SciExplainError,)
-    texts = (_SDF,)
 
     def __init__(
-        self, question: Question, data: Path, *, smiles: str | None = None, name: str | None = None, processes: int = 0
+        self, question: Question, data: Path, *, smiles: str | None = None, name: str | None = None, sdf: bool = True
     ) -> None:
-        self._question, self._data, self._processes = question, data, processes
+        self._question, self._data = question, data
+        self.texts = (_SDF,) if sdf else ()
         self._columns = {"smiles": smiles, "name": name}
         self.tables = question.tables
 
     @classmethod
     def asked(cls, family: Any, data: Path, options: Mapping[str, Any]) -> "MoleculeWork":
         """The work that the options of ``explain molecules`` ask for, as the command or ``run.json`` has them."""
-        # Other engines have workers enough, each with a core of its own.
-        processes = helpers() if options.get("engine", "local") == "local" else 0
         columns = {key: options[key] for key in ("smiles", "name")}
-        return cls(Question.asked(family, options), data, **columns, processes=processes)
+        return cls(Question.asked(family, options), data, **columns, sdf=options.get("sdf", True))
 
     def count(self) -> int | None:
         return molecules.count(self._data, **self._columns)
 
     def read(self, start: int = 0) -> Iterator[Attempt]:
-        for place, found in ready(
-            self._data,
-            **self._columns,
-            start=start,
-            embedded=self._question.embed,
-            processes=self._processes,
-        ):
-            if isinstance(found, Ready):
-                yield Sample(place, found.molecule.name, found, len(found.molecule))
+        for place, found in molecules.attempts(self._data, **self._columns, start=start):
+            if isinstance(found, DataError):
+                yield Failure(place, place, str(found), "read")
+                continue
+            try:
+                molecule = molecules.embed(found) if self._question.embed else found
+            except InputError as error:
+                yield Failure(place, found.name or place, str(error), "embed")
             else:
-                stage = "read" if found.name is None else "embed"
-                yield Failure(place, found.name or place, str(found.error), stage)
+                yield Sample(place, molecule.name, molecule, len(molecule))
 
     def explain(self, samples: Sequence[Sample]) -> Explained:
         errors: list[Exception] = []
         found = self._question.answer(
-            [sample.content.molecule for sample in samples], on_error=lambda name, error: errors.append(error)
+            [sample.content for sample in samples], on_error=lambda name, error: errors.append(error)
         )
         failed = {place: error for (place, *_), error in zip(found.failures, errors, strict=True)}
         explained = zip(found, _decisions(found), strict=True)
@@ -165,7 +160,7 @@ class MoleculeWork(Work):
             relevance,
             gap,
             details.tables,
-            details.texts if a.molecule is not None else dict,
+            details.texts if self.texts and a.molecule is not None else dict,
             details.draw if a.molecule is not None else None,
         )
 
@@ -173,7 +168,7 @@ class MoleculeWork(Work):
         """Draw the first rows, explained again."""
         say("drawing")
         numbers = run.rows.head(_OVERVIEW, columns=["number"])["number"].to_pylist()
-        again = [attempt.content.molecule for attempt in self._at(numbers) if isinstance(attempt, Sample)]
+        again = [attempt.content for attempt in self._at(numbers) if isinstance(attempt, Sample)]
         if again:
             found = self._question.answer(again, on_error=lambda name, error: None)
             if found and all(a.molecule is not None for a in found):
@@ -192,7 +187,6 @@ class _Details:
 
     id: str
     explanation: MoleculeExplanation
-    known: Structure | None
     atoms: NDArray[np.float64]
     bonds: Mapping[tuple[int, int], float] | None
     walks: Sequence[tuple[tuple[int, ...], float]] | None
@@ -204,7 +198,6 @@ class _Details:
         return cls(
             sample.id,
             a,
-            sample.content.structure if a.molecule is sample.content.molecule else None,
             a.atoms.detach().double().cpu().numpy(),
             a.bonds if question.bonds else None,
             a.walks(question.walks) if question.walks else None,
@@ -241,7 +234,7 @@ class _Details:
         """The record of the SDF."""
         a = self.explanation
         assert a.molecule is not None
-        return {_SDF: sdf_record(a.molecule, self.atoms, self.bonds or {}, a.score, unit=a.unit, known=self.known)}
+        return {_SDF: sdf_record(a.molecule, self.atoms, self.bonds or {}, a.score, unit=a.unit)}
 
     def draw(self, path: Path) -> Path:
         """The structural formula."""

@@ -20,8 +20,11 @@ Shard = Annotated[
     int | None, typer.Option(min=1, help="Rows of a shard, which is what a broken run does again. Default: a minute's.")
 ]
 Device = Annotated[str, typer.Option(help="Such as cpu or cuda; for Ray that of each worker.")]
-Engine = Annotated[Literal["local", "ray"], typer.Option(help="This process, or workers on Ray.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="For Ray: how many. Default: a worker per GPU or core.")]
+Engine = Annotated[Literal["local", "ray"], typer.Option(help="This machine, or workers on Ray.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes that share the work. Default: this one; with Ray: one per GPU or core."),
+]
 Address = Annotated[
     str | None, typer.Option(metavar="HOST:PORT|auto", help="For Ray: a cluster's. Default: this machine alone.")
 ]

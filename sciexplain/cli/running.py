@@ -20,6 +20,7 @@ from sciexplain.errors import DataError
 from sciexplain.runs import (
     Engine,
     Local,
+    Processes,
     RunFolder,
     Work,
     describe_files,
@@ -77,15 +78,15 @@ def run(context: typer.Context, kind: str) -> None:
 
 @contextmanager
 def _engine(work: Work, make: Callable[..., Any], asked: Mapping[str, Any]) -> Iterator[Engine]:
+    again = partial(make, asked["model"], asked["weights"], asked["data"])
     if asked["engine"] == "local":
-        for name in ("workers", "address"):
-            if asked[name] is not None:
-                raise DataError(f"--{name} is for --engine ray, and this is --engine local; leave one of them out")
-        yield Local(work, asked["device"])
+        if asked["address"] is not None:
+            raise DataError("--address is for --engine ray, and this is --engine local; leave one of them out")
+        several = (asked["workers"] or 1) > 1
+        yield Processes(work, again, asked["workers"], asked["device"]) if several else Local(work, asked["device"])
         return
     from sciexplain.runs.ray import Cluster
 
-    again = partial(make, asked["model"], asked["weights"], asked["data"])
     with Cluster(again, workers=asked["workers"], address=asked["address"], device=asked["device"]) as cluster:
         yield cluster
 

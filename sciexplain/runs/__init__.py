@@ -5,6 +5,7 @@ from sciexplain.runs.folder import RunFolder
 from sciexplain.runs.format import Failure, Run, open_run
 from sciexplain.runs.local import Done
 from sciexplain.runs.models import load_model
+from sciexplain.runs.processes import Processes
 from sciexplain.runs.provenance import describe_files, describe_model, describe_versions
 from sciexplain.runs.run import Engine, Local, Watch, explain_all
 from sciexplain.runs.work import Answer, Attempt, Explained, Finding, Sample, Work
@@ -19,6 +20,7 @@ __all__ = [
     "Failure",
     "Finding",
     "Local",
+    "Processes",
     "Run",
     "RunFolder",
     "Sample",

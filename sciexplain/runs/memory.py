@@ -40,7 +40,7 @@ def planned(
     *,
     batch_size: int | None = None,
     shard: int | None = None,
-    limit: int | None = None,
+    end: int | None = None,
 ) -> Plan:
     """Find out by explaining a few samples, of which nothing is kept.
 
@@ -52,7 +52,7 @@ def planned(
         Where its model is.
     batch_size, shard
         As the user asks; None: as memory allows, and so that a shard takes a minute at most.
-    limit
+    end
         Samples that there are at most.
 
     Raises
@@ -62,7 +62,7 @@ def planned(
     """
     if batch_size is not None and shard is not None:
         return Plan(batch_size, None, shard)
-    samples = _first(work, _PROBE if limit is None else min(limit, _PROBE))
+    samples = _first(work, _PROBE if end is None else min(end, _PROBE))
     cost = _cost(work, samples, torch.device(device)) if samples else None
     most = work.most if batch_size is None else batch_size
     if cost is None:

@@ -4,27 +4,18 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from threading import Event, Thread, current_thread, main_thread
+from threading import current_thread, main_thread
 from types import TracebackType
 from typing import Any, Self
 
-import pyarrow.parquet
-
 from sciexplain._optional import require
-from sciexplain.errors import DataError, InputError
-from sciexplain.runs.format import FAILURE_SCHEMA, PART, ROWS, Failure
-from sciexplain.runs.local import Done, Order, explain_shards
+from sciexplain.errors import InputError
+from sciexplain.runs.local import Done, Order
 from sciexplain.runs.memory import Plan, planned
-from sciexplain.runs.work import Work
+from sciexplain.runs.workers import Make, Worker, check_end, followed, groups, shared_out
 
-Make = Callable[..., tuple[Work, Any]]
-
-_GROUPS_PER_WORKER = 8
-_SHARDS_TOGETHER = 64
-_LOOK_SECONDS = 1.0
 _CONNECT_SECONDS = 5.0
 
 
@@ -94,17 +85,17 @@ class Cluster:
     def _gpus(self) -> int:
         return int(self._device.startswith("cuda"))
 
-    def plan(self, **asked: Any) -> Plan:
+    def plan(self, *, end: int | None = None, shard: int | None = None, **asked: Any) -> Plan:
         """As :func:`~sciexplain.runs.memory.planned`, in a worker; no more than its share of a machine's memory."""
         make, device, place = self._make, "cuda" if self._gpus else self._device, Path.cwd()
 
         def found() -> Plan:
             os.chdir(place)
-            return planned(make(device=device)[0], device, **asked)
+            return planned(make(device=device)[0], device, end=end, shard=shard, **asked)
 
         plan: Plan = self._ray.get(self._ray.remote(num_cpus=1, num_gpus=self._gpus)(found).remote())
-        beside = 1 if self._gpus else self._workers or 1
-        return plan if plan.numbers is None else plan._replace(numbers=max(1, plan.numbers // beside))
+        shared = shared_out(plan, self._workers or 1, end, shard=shard)
+        return shared._replace(numbers=plan.numbers) if self._gpus else shared
 
     def explain(self, shards: Iterable[int], order: Order, advance: Callable[[Done], object]) -> None:
         """As :func:`~sciexplain.runs.local.explain_shards`, in any order.
@@ -112,21 +103,19 @@ class Cluster:
         Raises
         ------
         DataError
-            How many samples there are is not known, so that they cannot be handed out.
+            How many samples there are is not known.
         """
-        if order.end is None:
-            raise DataError("how many samples the data has is not known before they are read; use --engine local")
+        check_end(order)
         wanted = list(shards)
         if not wanted:
             return
         workers = min(self._workers or 1, len(wanted))
-        together = max(1, min(_SHARDS_TOGETHER, len(wanted) // (_GROUPS_PER_WORKER * workers)))
-        groups = [{"shards": wanted[i : i + together]} for i in range(0, len(wanted), together)]
+        tasks = [{"shards": some} for some in groups(wanted, workers)]
         folder = order.folder.absolute()
         context = self._data.DataContext.get_current()
         context.enable_progress_bars = context.print_on_execution_start = False
-        done = self._data.from_items(groups, override_num_blocks=len(groups)).map_batches(
-            _Worker,
+        done = self._data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
+            _Explainer,
             fn_constructor_args=[
                 self._make,
                 "cuda" if self._gpus else self._device,
@@ -138,7 +127,7 @@ class Cluster:
             num_cpus=1,
             num_gpus=self._gpus,
         )
-        with _followed(folder, wanted, advance):
+        with followed(folder, wanted, advance):
             for answer in done.iter_rows():
                 if answer["error"]:
                     raise self._ray.cloudpickle.loads(answer["error"])
@@ -157,52 +146,21 @@ def _check_address(address: str | None) -> None:
         ) from error
 
 
-class _Worker:
-    """Explains groups of shards with a model that it loads once."""
+class _Explainer(Worker):
+    """A worker as Ray Data calls it: with groups of shards, by columns."""
 
     def __init__(self, make: Make, device: str, place: Path, order: Order) -> None:
-        os.chdir(place)  # what MODULE:FUNCTION and relative paths are meant from
-        self._work, _ = make(device=device)
+        super().__init__(make, device, place)
         self._order = order
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         from ray import cloudpickle
 
-        rows = self._order.folder / ROWS
         answers = []
         for shards in batch["shards"]:
-            missing = [int(n) for n in shards if not (rows / f"{PART.format(int(n))}.parquet").exists()]
             try:
-                explain_shards(self._work, missing, self._order, lambda done: None)
+                self.explain([int(n) for n in shards], self._order)
                 answers.append(b"")
             except Exception as error:  # raised again where the run was started
                 answers.append(cloudpickle.dumps(error.with_traceback(None)))
         return {"error": answers}
-
-
-@contextmanager
-def _followed(folder: Path, shards: Sequence[int], advance: Callable[[Done], object]) -> Iterator[None]:
-    """Tell of the shards as they appear in the run's folder."""
-    waited, ended = set(shards), Event()
-
-    def look() -> None:
-        for number in [n for n in sorted(waited) if (folder / ROWS / f"{PART.format(n)}.parquet").exists()]:
-            waited.discard(number)
-            part = f"{PART.format(number)}.parquet"
-            errors = pyarrow.parquet.read_table(folder / "errors" / part, schema=FAILURE_SCHEMA).to_pylist()
-            failures = [Failure(*(row[name] for name in ("id", "input", "reason", "stage"))) for row in errors]
-            rows = pyarrow.parquet.read_metadata(folder / ROWS / part).num_rows
-            advance(Done(rows + len(failures), failures))
-
-    def follow() -> None:
-        while not ended.wait(_LOOK_SECONDS):
-            look()
-
-    thread = Thread(target=follow, name="sciexplain follower", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        look()

@@ -104,7 +104,7 @@ def explain_all(
     if folder["plan"] is None:
         there = work.count()
         end = there if limit is None else limit if there is None else min(there, limit)
-        plan = engine.plan(batch_size=batch_size, shard=shard, limit=limit)
+        plan = engine.plan(batch_size=batch_size, shard=shard, end=end)
         folder.record({"plan": {**plan._asdict(), "end": end}})
     recorded = dict(folder["plan"])
     end = recorded.pop("end")

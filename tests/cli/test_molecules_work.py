@@ -1,7 +1,5 @@
 """What a run over molecules asks and gets, against the domain's own explanation."""
 
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ from torch_geometric.utils import from_rdmol
 
 from sciexplain.cli.molecules_work import MoleculeWork, Question
 from sciexplain.domains import molecules
-from sciexplain.domains.molecules import ahead, families
+from sciexplain.domains.molecules import families
 from sciexplain.errors import InputError, TargetError
 from sciexplain.runs import Answer, Failure, Sample, open_run
 
@@ -56,7 +54,7 @@ def table(tmp_path):
 def told(attempts):
     """Of each attempt all that a run is made of."""
     return [
-        (a.id, a.input, a.size, Chem.MolToCXSmiles(a.content.molecule.mol), a.content.molecule.labels)
+        (a.id, a.input, a.size, Chem.MolToCXSmiles(a.content.mol), a.content.labels)
         if isinstance(a, Sample)
         else (a.id, a.input, a.reason, a.stage)
         for a in attempts
@@ -78,13 +76,13 @@ def test_answers_are_the_domain_s_and_failures_stand_in_their_place(family, tabl
     work = MoleculeWork.asked(family, table, {**OPTIONS, "walks": 2, "fragments": "brics", "ledger": True})
     samples = [a for a in work.read() if isinstance(a, Sample)]
     explained = work.explain(samples)
-    assert [isinstance(a, InputError) for a in explained.answers] == [s.content.molecule.name == "m6" for s in samples]
+    assert [isinstance(a, InputError) for a in explained.answers] == [s.content.name == "m6" for s in samples]
     assert "no iodine" in str(next(a for a in explained.answers if isinstance(a, InputError)))
     assert set(work.tables) == {"atoms", "bonds", "walks", "fragments"}
     for sample, answer in zip(samples, explained.answers, strict=True):
         if not isinstance(answer, Answer):
             continue
-        a = molecules.explain(family, sample.content.molecule, composite="epsilon_plus")[0]
+        a = molecules.explain(family, sample.content, composite="epsilon_plus")[0]
         np.testing.assert_allclose(answer.relevance, a.atoms, rtol=1e-5, atol=1e-7)
         assert answer.score == pytest.approx(a.score) and answer.target == a.target == answer.decision.prediction
         assert answer.gap == pytest.approx(0, abs=1e-5) and answer.relevance.dtype == np.float32
@@ -104,11 +102,17 @@ def test_the_record_is_that_of_a_file_of_explanations(family, table, tmp_path):
     work = MoleculeWork.asked(family, table, OPTIONS)
     samples = [a for a in work.read() if isinstance(a, Sample) and a.input != "m6"]
     text = "".join(answer.texts()["molecules.sdf"] for answer in work.explain(samples).answers)
-    found = molecules.explain(family, [s.content.molecule for s in samples], composite="epsilon_plus")
+    found = molecules.explain(family, [s.content for s in samples], composite="epsilon_plus")
     assert found.to_sdf(tmp_path / "a.sdf").read_text() == text
     read = Chem.SDMolSupplier()
     read.SetData(text, removeHs=False)
-    assert [Chem.MolToSmiles(mol) for mol in read] == [Chem.MolToSmiles(s.content.molecule.mol) for s in samples]
+    assert [Chem.MolToSmiles(mol) for mol in read] == [Chem.MolToSmiles(s.content.mol) for s in samples]
+
+
+def test_without_an_sdf_nothing_is_laid_out(family, table):
+    work = MoleculeWork.asked(family, table, {**OPTIONS, "sdf": False})
+    (answer,) = work.explain(list(work.read())[:1]).answers
+    assert work.texts == () and answer.texts() == {} and set(answer.tables()) == {"atoms", "bonds"}
 
 
 def test_drawings(family, table, tmp_path):
@@ -129,7 +133,7 @@ def test_wrong_questions_are_raised(family, table, wrong):
 def test_relevance_that_is_not_finite_fails_alone(family, table, monkeypatch):
     work = MoleculeWork.asked(family, table, OPTIONS)
     samples = [a for a in work.read() if isinstance(a, Sample)][:3]
-    found = molecules.explain(family, [s.content.molecule for s in samples])
+    found = molecules.explain(family, [s.content for s in samples])
     found[1].layers[0, 1] = torch.inf
     monkeypatch.setattr(Question, "answer", lambda self, given, on_error=None: found)
     first, second, third = work.explain(samples).answers
@@ -141,57 +145,9 @@ def test_geometries_are_made_or_said_to_be_missing(family, tmp_path):
     (tmp_path / "a.smi").write_text("CO\n" + "C" * 400 + " long\n*C\nC1CC\n")
     work = MoleculeWork.asked(family, tmp_path / "a.smi", {**OPTIONS, "embed": True})
     made, *failed = work.read()
-    assert made.size == 6 and made.content.molecule.positions.shape == (6, 3)
+    assert made.size == 6 and made.content.positions.shape == (6, 3)
     assert [f.stage for f in failed] == ["embed", "embed", "read"]
     assert failed[0].input == "long" and "at most 500" in failed[0].reason and "MMFF94" in failed[1].reason
-
-
-def waiting(found: Iterator[tuple], number: int) -> Iterator[tuple]:
-    """More time for other processes to start."""
-    for i, one in enumerate(found):
-        time.sleep(0.5 if i > number and getattr(one[1], "structure", 1) is None else 0)
-        yield one
-
-
-@pytest.mark.parametrize("embed", [False, True])
-def test_other_processes_read_what_this_one_reads(family, tmp_path, monkeypatch, embed):
-    path = tmp_path / "all.csv"
-    rows = [f"{text},m{i},{i},C\n" for i, text in enumerate(ROWS * 12)]
-    path.write_text("smiles,name,value,note\n" + "".join(rows))
-    monkeypatch.setattr(ahead, "_AFTER", 4)
-    monkeypatch.setattr(ahead, "_AFTER_EMBEDDED", 4)
-    monkeypatch.setattr(ahead, "_CHUNK", 3)
-    asked = {"embedded": embed, "start": 5}
-    alone = list(ahead.ready(path, **asked))
-    found = list(waiting(ahead.ready(path, **asked, processes=2), 4))
-    assert [type(one) for _, one in found] == [type(one) for _, one in alone]
-    assert [place for place, _ in found] == [place for place, _ in alone]
-    helped = 0
-    for (_, one), (_, other) in zip(found, alone, strict=True):
-        if isinstance(other, ahead.Unready):
-            assert (str(one.error), type(one.error), one.name) == (str(other.error), type(other.error), other.name)
-            continue
-        a, b = one.molecule, other.molecule
-        assert (a.name, a.charge, a.source, a.labels) == (b.name, b.charge, b.source, b.labels)
-        np.testing.assert_array_equal(a.numbers, b.numbers)
-        np.testing.assert_array_equal(a.positions, b.positions)
-        assert _known(a.mol) == _known(b.mol)
-        helped += one.structure is not None
-        assert one.structure in (None, ahead.structure(b))
-        first, second = from_rdmol(a.mol), from_rdmol(b.mol)
-        assert torch.equal(first.x, second.x) and torch.equal(first.edge_attr, second.edge_attr)
-    assert helped > 12
-
-
-def _known(mol):
-    """All that RDKit says of a molecule."""
-    atoms = [
-        ({key: atom.GetPropsAsDict(True, True)[key] for key in atom.GetPropNames(True, False)}, atom.GetTotalNumHs())
-        for atom in mol.GetAtoms()
-    ]
-    rings = [tuple(ring) for ring in mol.GetRingInfo().AtomRings()]
-    conformers = [c.GetPositions().tolist() for c in mol.GetConformers()]
-    return Chem.MolToCXSmiles(mol), atoms, rings, sorted(mol.GetPropNames(True, False)), conformers
 
 
 def test_a_run_draws_the_first_molecules(family, table, sciexplain, tmp_path, monkeypatch):

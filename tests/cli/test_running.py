@@ -156,33 +156,37 @@ def test_a_picture_that_goes_away_in_the_middle_is_one_failure(many, folder):
 
 def test_engine_options_that_do_not_fit(sciexplain, folder):
     arguments = ["explain", "images", "--model", MODEL, "--data", "pictures", "--out", "run", "--quiet"]
-    result = sciexplain(*arguments, "--workers", 2)
+    result = sciexplain(*arguments, "--address", "auto")
     assert result.exit_code == 2
-    assert "--workers is for --engine ray" in " ".join(result.output.split())
+    assert "--address is for --engine ray" in " ".join(result.output.split())
     assert not (folder / "run").exists()
 
 
-@pytest.mark.xdist_group("ray")
-def test_ray_gives_the_same_files_in_every_domain(made, command, monkeypatch):
-    pytest.importorskip("ray")
+ENGINES = [["local", "--workers", "2"], pytest.param(["ray", "--workers", "2"], marks=pytest.mark.xdist_group("ray"))]
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=["processes", "ray"])
+def test_workers_give_the_same_files_in_every_domain(made, command, monkeypatch, engine):
+    if engine[0] == "ray":
+        pytest.importorskip("ray")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    for name, engine in (("local", ["local"]), ("ray", ["ray", "--workers", "2"])):
-        info = open_run("run").info["options"]
-        given = {
-            "images": ["--mean", "0.5", "--resize", "8,8"],
-            "molecules": ["--featurizer", "pyg"],
-            "genomics": ["--strand", "both"],
-        }[made]
-        arguments = ["--model", info["model"], "--data", info["data"], *given, "--shard", "2", "--batch-size", "2"]
-        result = command("explain", made, *arguments, "--out", name, "--quiet", "--engine", *engine)
+    info = open_run("run").info["options"]
+    given = {
+        "images": ["--mean", "0.5", "--resize", "8,8"],
+        "molecules": ["--featurizer", "pyg"],
+        "genomics": ["--strand", "both"],
+    }[made]
+    arguments = ["--model", info["model"], "--data", info["data"], *given, "--shard", "2", "--batch-size", "2"]
+    for name, asked in (("one", ["local"]), ("two", engine)):
+        result = command("explain", made, *arguments, "--out", name, "--quiet", "--engine", *asked)
         assert result.returncode == (0 if made == "images" else 1), result.stderr
-    assert contents("local") == contents("ray")
-    assert open_run("local").errors == open_run("ray").errors
-    files = {path.relative_to("local") for path in Path("local").rglob("*") if path.is_file()}
-    assert files == {path.relative_to("ray") for path in Path("ray").rglob("*") if path.is_file()}
+    assert contents("one") == contents("two")
+    assert open_run("one").errors == open_run("two").errors
+    files = {path.relative_to("one") for path in Path("one").rglob("*") if path.is_file()}
+    assert files == {path.relative_to("two") for path in Path("two").rglob("*") if path.is_file()}
     for file in files:
         if file.suffix in (".sdf", ".bed", ".meme", ".gff3") or "pictures" in file.parts:
-            assert Path("local", file).read_bytes() == Path("ray", file).read_bytes(), file
+            assert Path("one", file).read_bytes() == Path("two", file).read_bytes(), file
         elif file.suffix == ".parquet" and file.parts[0] != "rows":
-            ours, theirs = (pyarrow.parquet.read_table(Path(name, file)) for name in ("local", "ray"))
+            ours, theirs = (pyarrow.parquet.read_table(Path(name, file)) for name in ("one", "two"))
             assert ours == theirs, file

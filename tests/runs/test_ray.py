@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from counted_work import CountedWork, Quiet, contents
+from counted_work import CountedWork, Quiet, contents, explained, make, wrong
 
 from sciexplain.errors import DataError, InputError
 from sciexplain.runs import Local, RunFolder, explain_all
@@ -17,12 +17,6 @@ from sciexplain.runs.ray import Cluster
 pytestmark = pytest.mark.xdist_group("ray")  # one Ray at a time on a small machine
 
 
-def make(total, notes=None, device="cpu", **options):
-    if notes is not None:
-        (notes / str(os.getpid())).touch()
-    return CountedWork(total, **options), None
-
-
 @pytest.fixture(autouse=True)
 def importable(monkeypatch):
     """Workers are processes of their own: they find this file's helpers as this one does."""
@@ -31,25 +25,7 @@ def importable(monkeypatch):
     )
 
 
-def explained(path, total, engine, **options):
-    watch = Quiet()
-    with RunFolder(path, {"command": "explain numbers"}) as folder:
-        explain_all(CountedWork(total), engine, folder, watch, **{"shard": 8, "batch_size": 4, **options})
-    return watch
-
-
-@pytest.fixture
-def by_value():
-    """This module is pickled as a whole, as no worker can import it by name."""
-    from ray import cloudpickle
-
-    module = __import__("sys").modules[__name__]
-    cloudpickle.register_pickle_by_value(module)
-    yield
-    cloudpickle.unregister_pickle_by_value(module)
-
-
-def test_the_same_run_as_in_one_process(tmp_path, by_value):
+def test_the_same_run_as_in_one_process(tmp_path):
     explained(tmp_path / "local", 90, Local(CountedWork(90, breaks=33)), pictures=20)
     with Cluster(partial(make, 90, breaks=33), workers=2) as cluster:
         watch = explained(tmp_path / "ray", 90, cluster, pictures=20)
@@ -69,20 +45,16 @@ def test_the_same_run_as_in_one_process(tmp_path, by_value):
         assert explained(tmp_path / "both", 90, cluster, pictures=20).samples == 8 + 8 + 2
         assert contents(tmp_path / "both") == contents(tmp_path / "local")
 
-        with pytest.raises(DataError, match="--engine local"), RunFolder(tmp_path / "unknown", {}) as folder:
+        with pytest.raises(DataError, match="with one worker"), RunFolder(tmp_path / "unknown", {}) as folder:
             explain_all(CountedWork(9, known=False), cluster, folder, Quiet(), shard=8, batch_size=4)
 
-    class Wrong(CountedWork):
-        def explain(self, samples):
-            raise LookupError("no class 12")
-
-    with Cluster(lambda device: (Wrong(9), None), workers=1) as cluster:
+    with Cluster(wrong, workers=1) as cluster:
         with pytest.raises(LookupError, match="no class 12"):
             explained(tmp_path / "wrong", 9, cluster)
         assert not (tmp_path / "wrong").exists()
 
 
-def test_a_worker_that_is_killed_loses_nothing(tmp_path, by_value):
+def test_a_worker_that_is_killed_loses_nothing(tmp_path):
     (tmp_path / "notes").mkdir()
     killed = []
 
@@ -107,7 +79,7 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path, by_value):
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
 
 
-def test_what_is_not_there_is_told(by_value):
+def test_what_is_not_there_is_told():
     with pytest.raises(InputError, match="no Ray cluster answers"), Cluster(make, address="127.0.0.1:1"):
         pass
     with pytest.raises(InputError, match="has no GPU"), Cluster(make, device="cuda"):
