@@ -8,7 +8,7 @@ time over the run's; what overlaps needs a second core.
 
     python benchmarks/run_throughput.py [--rounds 3] [--rows 12000] [--workers 2] [--ray] [--flat 1000000]
 
-``--ray`` adds Ray workers beside each other; ``--flat`` the memory of a run over so many rows.
+``--ray`` adds workers beside each other; ``--flat`` the memory of a run over so many rows.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
@@ -268,7 +269,7 @@ def busy(total: int, device: str = "cpu") -> tuple[Work, None]:
 
 
 def beside_each_other(console: Console, folder: Path) -> None:
-    """One and two Ray workers, and this process."""
+    """This process, two processes, one and two Ray workers."""
     from ray import cloudpickle
 
     from sciexplain.runs.ray import Cluster
@@ -279,16 +280,16 @@ def beside_each_other(console: Console, folder: Path) -> None:
     for title in ("engine", "workers", "seconds", "ideal", "efficiency"):
         table.add_column(title, justify="left" if title == "engine" else "right")
     ideal = 0.005 * total
-    for name, workers in (("local", 1), ("ray", 1), ("ray", 2)):
+    for name, workers in (("local", 1), ("local", 2), ("ray", 1), ("ray", 2)):
         work = Numbers(total, 0.005)
-        with RunFolder(folder / f"{name}{workers}", {"command": "explain numbers"}) as run:
-            if name == "local":
-                begun = time.perf_counter()
-                explain_all(work, Local(work), run, Silent(), batch_size=50, shard=200)
-            else:
-                with Cluster(partial(busy, total), workers=workers) as cluster:
-                    begun = time.perf_counter()
-                    explain_all(work, cluster, run, Silent(), batch_size=50, shard=200)
+        make = partial(busy, total)
+        if name == "ray":
+            entered: Any = Cluster(make, workers=workers)
+        else:
+            entered = nullcontext(Local(work) if workers == 1 else Processes(work, make, workers))
+        with RunFolder(folder / f"{name}{workers}", {"command": "explain numbers"}) as run, entered as engine:
+            begun = time.perf_counter()
+            explain_all(work, engine, run, Silent(), batch_size=50, shard=200)
         seconds = time.perf_counter() - begun
         table.add_row(
             name, str(workers), f"{seconds:.1f}", f"{ideal / workers:.1f}", f"{ideal / workers / seconds:.2f}"
