@@ -1,7 +1,7 @@
 # Everything runs in .venv, which these rules make: only python3, make and a package index are needed.
 #   make demo    train a small network on real digits and explain it
 #   make test    the tests, against the installed package
-#   make lint    ruff and mypy
+#   make lint    ruff, mypy and the directions of imports
 #   make bench   speed beside the peers
 #   make docs    the pages that the code's own tables make
 PYTHON ?= python3
@@ -25,6 +25,7 @@ lint: $(VENV)/.package
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p sciexplain
+	cd $(VENV) && bin/lint-imports ../pyproject.toml --no-cache --no-timestamp
 
 bench: $(VENV)/.package
 	$(BIN)/pip install --quiet --no-deps -c constraints.txt $(BENCH_PEERS)
@@ -32,6 +33,7 @@ bench: $(VENV)/.package
 
 docs: $(VENV)/.package
 	$(BIN)/python docs/attribution.py
+	$(BIN)/python docs/public_api.py
 
 $(VENV)/.created:
 	$(PYTHON) -c 'import sys; sys.exit("sciexplain needs Python 3.11 or newer (make PYTHON=...)" if sys.version_info < (3, 11) else 0)'

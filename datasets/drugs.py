@@ -7,7 +7,8 @@ from importlib.resources import as_file, files
 import numpy as np
 
 from sciexplain.datasets.crippen import crippen_contributions
-from sciexplain.datasets.molecules import Failures, LabelledMolecules, divide
+from sciexplain.datasets.left_out import Failures
+from sciexplain.datasets.molecules import LabelledMolecules, divide
 from sciexplain.datasets.quantum import XtbResult, xtb
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.read import read

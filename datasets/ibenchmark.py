@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from sciexplain.datasets.archives import unpack
 from sciexplain.datasets.fetch import Source, fetch
-from sciexplain.datasets.molecules import Failures, LabelledMolecules
+from sciexplain.datasets.left_out import Failures
+from sciexplain.datasets.molecules import LabelledMolecules
 from sciexplain.datasets.splits import hold_out
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.read import read

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sciexplain.datasets.fetch import Source, fetch
-from sciexplain.datasets.molecules import Failures, Kind, LabelledMolecules, columns_of, divide
+from sciexplain.datasets.kind import Kind
+from sciexplain.datasets.left_out import Failures
+from sciexplain.datasets.molecules import LabelledMolecules, columns_of, divide
 from sciexplain.domains.molecules.read import read
 
 _BUCKET = "https://deepchemdata.s3-us-west-1.amazonaws.com/datasets/"

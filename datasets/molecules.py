@@ -8,33 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sciexplain.datasets.kind import Kind
+from sciexplain.datasets.left_out import Failure, Failures
 from sciexplain.datasets.splits import Parts, canonical, random_split, scaffold_split
 from sciexplain.errors import DataError
 
 if TYPE_CHECKING:
     from sciexplain.domains.molecules.molecule import Molecule
-
-Kind = Literal["regression", "classification"]
-
-
-class Failure(NamedTuple):
-    """A record that was left out, and why."""
-
-    place: str
-    reason: str
-
-
-class Failures(list[Failure]):
-    """The records left out so far; :meth:`add` is what readers take as ``on_error``."""
-
-    def add(self, place: str, error: Exception) -> None:
-        """Note a record, its place and what its error says beyond that."""
-        self.append(Failure(place, str(error).removeprefix(f"{place}: ")))
 
 
 @dataclass(frozen=True, eq=False)

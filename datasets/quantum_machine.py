@@ -12,7 +12,8 @@ import numpy as np
 
 from sciexplain.datasets.archives import read_members, unpack
 from sciexplain.datasets.fetch import Source, fetch
-from sciexplain.datasets.molecules import Failures, LabelledMolecules
+from sciexplain.datasets.left_out import Failures
+from sciexplain.datasets.molecules import LabelledMolecules
 from sciexplain.datasets.splits import random_split
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.read import read

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sciexplain.datasets.molecules import Failure, Kind
+from sciexplain.datasets.kind import Kind
+from sciexplain.datasets.left_out import Failure
 from sciexplain.errors import DataError, InputError
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from sciexplain._optional import require
 from sciexplain.datasets.archives import read_members
 from sciexplain.datasets.fetch import Source, fetch
-from sciexplain.datasets.molecules import Failures, LabelledMolecules, divide
+from sciexplain.datasets.left_out import Failures
+from sciexplain.datasets.molecules import LabelledMolecules, divide
 from sciexplain.domains.molecules.convert import from_mol
 from sciexplain.domains.molecules.rdkit_log import rdkit_log
 from sciexplain.errors import DataError

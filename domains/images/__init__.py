@@ -8,6 +8,7 @@
 """
 
 from sciexplain.domains.images import evaluate, reference
+from sciexplain.domains.images.attempts import Picture
 from sciexplain.domains.images.audit import audit
 from sciexplain.domains.images.concepts import concept_graph_figure, concepts_figure, top_concepts
 from sciexplain.domains.images.contrast import Contrast, contrast
@@ -21,7 +22,7 @@ from sciexplain.domains.images.maximize_figure import counterfactual_figure, max
 from sciexplain.domains.images.models import load_model, load_prior
 from sciexplain.domains.images.preprocess import Preprocess
 from sciexplain.domains.images.prototypes import limits_figure, prototype_limits, prototypes
-from sciexplain.domains.images.read import Picture, attempts, count, read, read_one
+from sciexplain.domains.images.read import attempts, count, read, read_one
 from sciexplain.domains.images.save import save
 from sciexplain.domains.images.segment import Region, segment
 

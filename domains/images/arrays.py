@@ -8,7 +8,7 @@ from io import BytesIO
 from itertools import islice
 from math import prod
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -68,7 +68,7 @@ def layout_of(shape: tuple[int, ...], layout: str | None = None) -> str:
     )
 
 
-def picture_of(samples: NDArray, layout: str, reading: Reading) -> NDArray[np.float32]:
+def picture_of(samples: NDArray[Any], layout: str, reading: Reading) -> NDArray[np.float32]:
     """One picture of axes ``HW``, ``HWC`` or ``CHW`` as (H, W, C) in 0..1; four channels end in alpha."""
     channels_last = np.moveaxis(samples, 0, -1) if layout == "CHW" else samples.reshape(*samples.shape[:2], -1)
     height, width, channels = channels_last.shape
@@ -102,7 +102,7 @@ class _Array:
             raise DataError(f"{what} in {size} bytes; expected all of it: the file is cut short")
         return cls(start, shape, fortran, dtype, layout)
 
-    def pages(self, load: Callable[[int, "_Array"], NDArray], reading: Reading) -> Pages:
+    def pages(self, load: Callable[[int, "_Array"], NDArray[Any]], reading: Reading) -> Pages:
         """Each picture; ``load`` gives its samples."""
         stacked = self.layout.startswith("N")
         one = _Array(self.start, self.shape[stacked:], self.fortran, self.dtype, self.layout[stacked:])
@@ -114,7 +114,7 @@ class _Array:
 
         return Pages(self.shape[0] if stacked else 1, stacked, page)
 
-    def read(self, stream: IO[bytes], place: int) -> NDArray:
+    def read(self, stream: IO[bytes], place: int) -> NDArray[Any]:
         """The array of this kind at a place of a stack of them in C order."""
         size = self.dtype.itemsize * prod(self.shape)
         stream.seek(self.start + place * size)

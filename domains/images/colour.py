@@ -1,6 +1,6 @@
 """From stored samples to colours in 0..1: what white is, transparency, grey or colour, which way is up."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ LUMA = (0.299, 0.587, 0.114)
 _ROUNDING = 1e-6
 
 
-def to_unit_range(samples: NDArray, white: float | None = None) -> NDArray[np.float32]:
+def to_unit_range(samples: NDArray[Any], white: float | None = None) -> NDArray[np.float32]:
     """Scale samples so that black is 0 and white is 1.
 
     Parameters
@@ -66,7 +66,7 @@ def _white(dtype: np.dtype) -> float:
     )
 
 
-def _range(samples: NDArray) -> str:
+def _range(samples: NDArray[Any]) -> str:
     return f"values from {samples.min():g} to {samples.max():g}"
 
 
@@ -114,7 +114,7 @@ def to_mode(colour: NDArray[np.float32], mode: Mode | None) -> NDArray[np.float3
     raise DataError(f"{channels} channels; mode={mode!r} is defined for 1 and 3; read it with mode=None")
 
 
-def upright(pixels: NDArray, orientation: int) -> NDArray:
+def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Turn (H, W, …) as the EXIF/TIFF tag 274 says; an orientation that is not defined changes nothing.
 
     Notes

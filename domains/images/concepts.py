@@ -11,13 +11,14 @@ from torch import Tensor
 
 from sciexplain.concepts import ConceptGraph, Concepts, Window
 from sciexplain.concepts import top as top_of
+from sciexplain.domains.captions import number
 from sciexplain.domains.concept_graph import draw_concept_graph
+from sciexplain.domains.images.attempts import Picture
 from sciexplain.domains.images.explain import Model, Pictures, prepare
 from sciexplain.domains.images.heatmap import limit, overlay
-from sciexplain.domains.images.panels import Panel, Row, draw, number
+from sciexplain.domains.images.panels import Panel, Row, draw
 from sciexplain.domains.images.preprocess import Preprocess
 from sciexplain.domains.images.prototypes import as_data, as_shown
-from sciexplain.domains.images.read import Picture
 from sciexplain.errors import InputError
 
 if TYPE_CHECKING:

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from sciexplain._evaluation import evaluation_mode
-from sciexplain.counterfactual import Counterfactual, Search, Target
+from sciexplain.counterfactual import Counterfactual, Search
 from sciexplain.counterfactual import counterfactual as search
 from sciexplain.domains.images.explain import Model, Pictures, class_name, prepare
 from sciexplain.domains.images.maximize import of_pictures
 from sciexplain.domains.images.preprocess import Preprocess
 from sciexplain.errors import InputError
+from sciexplain.maximization.nearest import Target
 from sciexplain.maximization.observe import observe
 from sciexplain.targets import logits_of
 

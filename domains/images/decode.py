@@ -47,12 +47,12 @@ class Reading:
                 f"{_CHANNELS * self.max_pixels} samples in all; say max_pixels= if you trust this file"
             )
 
-    def scale(self, samples: NDArray) -> NDArray[np.float32]:
+    def scale(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Stored samples in 0..1."""
         return to_unit_range(samples, self.white)
 
     def finish(
-        self, colour: NDArray[np.float32], alpha: NDArray | None, *, premultiplied: bool = False
+        self, colour: NDArray[np.float32], alpha: NDArray[Any] | None, *, premultiplied: bool = False
     ) -> NDArray[np.float32]:
         """Lay (H, W, C) colours in 0..1 on the background and bring them to the mode asked for."""
         if alpha is not None:

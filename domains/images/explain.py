@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import sciexplain as sx
+from sciexplain.domains.images.attempts import Picture
+from sciexplain.domains.images.listing import PathName
 from sciexplain.domains.images.preprocess import Preprocess, as_picture
-from sciexplain.domains.images.read import PathName, Picture, read
+from sciexplain.domains.images.read import read
 from sciexplain.errors import InputError
 
 if TYPE_CHECKING:
     from sciexplain.records import Record
 
 Model = Callable[..., Any]
-Pictures = Picture | PathName | NDArray | Tensor | Sequence[Picture | PathName | NDArray]
+Pictures = Picture | PathName | NDArray[Any] | Tensor | Sequence[Picture | PathName | NDArray[Any]]
 Target = int | Tensor | Callable[[Any], Tensor] | None
 
 _BOXED = ("epsilon_gamma_box", "deep_taylor")

@@ -1,15 +1,16 @@
 """Figures of explanations: pictures by relevance, class against class, method against method."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from sciexplain.domains.captions import number
+from sciexplain.domains.images.attempts import Picture
 from sciexplain.domains.images.contrast import Contrast
 from sciexplain.domains.images.explain import ImageExplanation, class_name
 from sciexplain.domains.images.heatmap import grey, limit, overlay, render
-from sciexplain.domains.images.panels import Panel, Row, draw, number
-from sciexplain.domains.images.read import Picture
+from sciexplain.domains.images.panels import Panel, Row, draw
 from sciexplain.errors import InputError
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _chosen(indices: Sequence[int] | None, count: int) -> list[int]:
     return chosen
 
 
-def _shown(picture: Picture) -> NDArray:
+def _shown(picture: Picture) -> NDArray[Any]:
     """(H, W, 3): colour as it is, any other number of channels as grey."""
     if picture.array.shape[-1] == 3:
         return picture.array

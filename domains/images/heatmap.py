@@ -1,14 +1,14 @@
 """Relevance as colours: alone, or over the picture it belongs to."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sciexplain.domains.colormap import relevance_colours
+from sciexplain.domains.images.attempts import Picture
 from sciexplain.domains.images.colour import LUMA
 from sciexplain.domains.images.preprocess import as_picture
-from sciexplain.domains.images.read import Picture
 from sciexplain.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def render(
 
 
 def overlay(
-    picture: Picture | NDArray,
+    picture: Picture | NDArray[Any],
     heatmap: "ArrayLike | Tensor",
     alpha: float = 0.85,
     *,

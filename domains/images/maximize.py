@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor
 
+from sciexplain.domains.images.attempts import Picture
 from sciexplain.domains.images.preprocess import Preprocess
-from sciexplain.domains.images.read import Picture
 from sciexplain.errors import InputError
 from sciexplain.maximization import (
     L2,

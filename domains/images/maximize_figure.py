@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sciexplain.domains.captions import fit, number
+from sciexplain.domains.images.attempts import Picture
 from sciexplain.domains.images.heatmap import colours, grey, render
-from sciexplain.domains.images.panels import fit, number
-from sciexplain.domains.images.read import Picture
 from sciexplain.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Row:
     """Pictures (H, W, 3) side by side, the words before and below them."""
 
     label: str
-    images: Sequence[NDArray]
+    images: Sequence[NDArray[Any]]
     captions: Sequence[str]
     apart: bool = False
 
@@ -150,13 +150,13 @@ def _fitting(captions: Sequence[Sequence[str]], width: float) -> list[list[str]]
     return [[text if whole else fit(text.split(",")[0], width, _SMALL, lines=1) for text in row] for row in captions]
 
 
-def _colour(picture: Picture) -> NDArray:
+def _colour(picture: Picture) -> NDArray[Any]:
     if picture.array.shape[-1] == 3:
         return picture.array
     return grey(picture)[..., None].repeat(3, axis=-1)
 
 
-def _pixels(picture: Tensor) -> NDArray:
+def _pixels(picture: Tensor) -> NDArray[Any]:
     return _colour(Picture("", None, picture.detach().clamp(0, 1).permute(1, 2, 0).float().cpu().numpy()))
 
 
@@ -178,7 +178,7 @@ class _Page:
                 parse_math=False,
             )  # fmt: skip
 
-    def image(self, x: float, y: float, width: float, height: float, image: NDArray) -> None:
+    def image(self, x: float, y: float, width: float, height: float, image: NDArray[Any]) -> None:
         axes = self._axes(x, y, width, height)
         axes.imshow(np.clip(image, 0, 1), aspect="equal", interpolation="nearest")
         axes.set(xticks=[], yticks=[])

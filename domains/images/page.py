@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciexplain.domains.images.attempts import Picture
 from sciexplain.domains.images.heatmap import grey
 from sciexplain.domains.images.preprocess import Preprocess
-from sciexplain.domains.images.read import Picture
 
 _SMALL = 128 * 128
 """Up to so many pixels, nothing is lost: pictures are PNG, relevance has 16 bits."""

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sciexplain.domains.captions import fit, number
 from sciexplain.domains.images.heatmap import colours
 from sciexplain.errors import InputError
 
@@ -28,7 +27,7 @@ _TALLEST, _FLATTEST = 2.0, 0.35
 class Panel:
     """An image (H, W, 3) in 0..1 and the words under it."""
 
-    image: NDArray
+    image: NDArray[Any]
     caption: str = ""
 
 
@@ -99,54 +98,6 @@ def draw(titles: Sequence[str], rows: Sequence[Row], *, cmap: str = "relevance",
     return page.figure
 
 
-def fit(text: str, width: float, size: float, lines: int) -> str:
-    """Break a text into at most ``lines`` lines of ``width`` inches; what is too long loses its middle."""
-    for kept in range(len(text), 0, -1):
-        short = text if kept == len(text) else f"{text[: ceil(kept / 2)]}…{text[len(text) - kept // 2 :]}"
-        broken = _break(short, width, size)
-        if len(broken) <= lines:
-            return "\n".join(broken)
-    return ""
-
-
-def number(value: float) -> str:
-    """Three significant digits with a true minus sign."""
-    return f"{value:.3g}".replace("-", "−")
-
-
-def _break(text: str, width: float, size: float) -> list[str]:
-    lines = [""]
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}" if lines[-1] else word
-        if _width(longer, size) <= width:
-            lines[-1] = longer
-            continue
-        if lines[-1]:
-            lines.append("")
-        for letter in word:
-            if lines[-1] and _width(lines[-1] + letter, size) > width:
-                lines.append("")
-            lines[-1] += letter
-    return lines
-
-
-def _width(text: str, size: float) -> float:
-    """Inches, without kerning."""
-    return sum(map(_advance, text)) * size / 72
-
-
-@cache
-def _advance(letter: str) -> float:
-    """How far a letter moves the next one, in units of the font's size."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
-    def width(text: str) -> float:
-        return text_to_path.get_text_width_height_descent(text, FontProperties(size=1), ismath=False)[0]
-
-    return width(f"n{letter}n") - width("nn")
-
-
 def _height(row: Row) -> float:
     """Inches: the tallest panel's, within limits that keep strips and columns on the page."""
     ratios = [panel.image.shape[0] / panel.image.shape[1] for panel in row.panels]
@@ -178,7 +129,7 @@ class _Page:
                 parse_math=False,
             )
 
-    def image(self, x: float, y: float, width: float, height: float, image: NDArray) -> None:
+    def image(self, x: float, y: float, width: float, height: float, image: NDArray[Any]) -> None:
         axes = self.axes(x, y, width, height)
         axes.imshow(np.clip(image, 0, 1), aspect="equal")
         axes.set(xticks=[], yticks=[])

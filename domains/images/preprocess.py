@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sciexplain.domains.images.arrays import picture_of
+from sciexplain.domains.images.attempts import Picture
 from sciexplain.domains.images.decode import MAX_PIXELS, Reading
-from sciexplain.domains.images.read import Picture
 from sciexplain.errors import DataError, InputError
 
 Size = tuple[int, int]
@@ -77,7 +78,7 @@ class Preprocess:
         """(1, C, 1, 1): what white becomes, the upper bound of the z^B rule."""
         return self._normalised(torch.ones(1, self.channels or 1, 1, 1))
 
-    def __call__(self, pictures: "Picture | NDArray | Sequence[Picture | NDArray]") -> Tensor:
+    def __call__(self, pictures: "Picture | NDArray[Any] | Sequence[Picture | NDArray[Any]]") -> Tensor:
         """Turn a picture into (C, H, W), or a sequence of them into (N, C, H, W), float32.
 
         Parameters
@@ -205,7 +206,7 @@ class Preprocess:
         return round((resized[0] - height) / 2), round((resized[1] - width) / 2), height, width
 
 
-def as_picture(picture: Picture | NDArray, name: str) -> Picture:
+def as_picture(picture: Picture | NDArray[Any], name: str) -> Picture:
     """Accept an array (H, W) or (H, W, C) where a picture is expected; values as in :func:`read`."""
     if isinstance(picture, Picture):
         return picture

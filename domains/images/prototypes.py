@@ -11,12 +11,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 import sciexplain as sx
+from sciexplain.domains.captions import number
+from sciexplain.domains.images.attempts import Picture
 from sciexplain.domains.images.explain import ImageExplanation, Model, Pictures, explain, prepare
 from sciexplain.domains.images.heatmap import limit, overlay
 from sciexplain.domains.images.listing import list_images
-from sciexplain.domains.images.panels import Panel, Row, draw, number
+from sciexplain.domains.images.panels import Panel, Row, draw
 from sciexplain.domains.images.preprocess import Preprocess
-from sciexplain.domains.images.read import Picture
 from sciexplain.errors import InputError
 from sciexplain.limits import Limits
 from sciexplain.limits import prototype_limits as limits_of

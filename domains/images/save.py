@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sciexplain.domains.images.explain import ImageExplanation
-from sciexplain.domains.images.read import PathName
+from sciexplain.domains.images.listing import PathName
 from sciexplain.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Savable = Union["Figure", NDArray, Tensor, ImageExplanation, Mapping[str, NDArray | Tensor]]
+Savable = Union["Figure", NDArray[Any], Tensor, ImageExplanation, Mapping[str, NDArray[Any] | Tensor]]
 
 
 def save(path: PathName, item: Savable, *, dpi: int = 150) -> Path:
@@ -74,5 +74,5 @@ def _savez(path: Path, parts: Mapping[str, Any]) -> None:
     np.savez_compressed(path, **arrays)
 
 
-def _array(values: Any) -> NDArray:
+def _array(values: Any) -> NDArray[Any]:
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)

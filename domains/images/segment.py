@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from sciexplain.errors import InputError
 REST = "rest"
 """Name of the pixels that no mask covers."""
 
-LabelMap = NDArray | Tensor
+LabelMap = NDArray[Any] | Tensor
 Labels = LabelMap | Sequence[LabelMap] | Mapping[str, LabelMap]
 
 
@@ -86,7 +86,7 @@ def segment(e: ImageExplanation, labels: Labels, *, on: Literal["network", "orig
     return regions
 
 
-def _sums(picture: str, heatmap: NDArray, labelled: NDArray, names: Sequence[str] | None) -> list[Region]:
+def _sums(picture: str, heatmap: NDArray[Any], labelled: NDArray[Any], names: Sequence[str] | None) -> list[Region]:
     numbers, place = np.unique(labelled, return_inverse=True)
     pixels = np.bincount(place.ravel())
     sums = np.bincount(place.ravel(), weights=heatmap.ravel())
@@ -104,7 +104,7 @@ def _sums(picture: str, heatmap: NDArray, labelled: NDArray, names: Sequence[str
     ]
 
 
-def _from_masks(masks: Mapping[str, LabelMap]) -> tuple[NDArray, list[str]]:
+def _from_masks(masks: Mapping[str, LabelMap]) -> tuple[NDArray[Any], list[str]]:
     """Masks as one map of numbers, and the name of each number."""
     if not masks:
         raise InputError("no masks; expected {name: mask}")
@@ -123,7 +123,7 @@ def _from_masks(masks: Mapping[str, LabelMap]) -> tuple[NDArray, list[str]]:
     return np.where(covered, stacked.argmax(0), len(arrays)), [*arrays, REST]
 
 
-def _one_each(maps: LabelMap | Sequence[LabelMap], count: int) -> list[NDArray]:
+def _one_each(maps: LabelMap | Sequence[LabelMap], count: int) -> list[NDArray[Any]]:
     if isinstance(maps, np.ndarray | Tensor) and maps.ndim == 2:
         listed = [_array(maps)] * count
     else:
@@ -138,11 +138,11 @@ def _one_each(maps: LabelMap | Sequence[LabelMap], count: int) -> list[NDArray]:
     return listed
 
 
-def _array(values: LabelMap) -> NDArray:
+def _array(values: LabelMap) -> NDArray[Any]:
     return values.cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
 
 
-def _matching(e: ImageExplanation, i: int, shape: tuple[int, ...], on: str | None) -> NDArray:
+def _matching(e: ImageExplanation, i: int, shape: tuple[int, ...], on: str | None) -> NDArray[Any]:
     """The heatmap of picture i on the pixels that the label map is on."""
     network, original = tuple(e.heatmap.shape[-2:]), e.pictures[i].size
     same_pixels = e.preprocess is None or e.preprocess.keeps_pixels(original)

@@ -189,7 +189,7 @@ def _unpacked(packed: bytes, most: int) -> int:
     return size
 
 
-def _colours(samples: NDArray, page: Any, reading: Reading) -> NDArray[np.float32]:
+def _colours(samples: NDArray[Any], page: Any, reading: Reading) -> NDArray[np.float32]:
     """Colours of one page: palette, white-is-zero, CMYK and alpha as its tags say."""
     extra = page.extrasamples[-1] if page.extrasamples else None
     alpha = None

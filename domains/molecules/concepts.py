@@ -11,7 +11,7 @@ from torch import Tensor
 import sciexplain as sx
 from sciexplain.concepts import Ranking, channel_relevance, conditional
 from sciexplain.concepts.ranking import TopChannels
-from sciexplain.domains.images.panels import number
+from sciexplain.domains.captions import number
 from sciexplain.domains.molecules.collection import Collection, Part
 from sciexplain.domains.molecules.draw import Drawing
 from sciexplain.domains.molecules.grid import grid

@@ -259,7 +259,7 @@ def listed(words: Sequence[str], longest: int = 400) -> str:
 
     Examples
     --------
-    >>> listed(["smiles", "name", "value"], longest=12)
+    >>> listed(["smiles", "name", "value"], longest=17)
     'smiles, name, …'
     """
     text = ", ".join(" ".join(word.split()) for word in words[:longest])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from sciexplain.domains.images.panels import number
+from sciexplain.domains.captions import number
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.paint import (
     BAR_HEIGHT,

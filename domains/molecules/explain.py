@@ -14,6 +14,7 @@ import sciexplain as sx
 from sciexplain.domains.molecules import families
 from sciexplain.domains.molecules.adjoints import Question, linearize
 from sciexplain.domains.molecules.explanation import MoleculeExplanation, MoleculeExplanations, Pairs
+from sciexplain.domains.molecules.families.base import EdgeFeatures
 from sciexplain.domains.molecules.graphs import Family, Graphs
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.read import read
@@ -31,7 +32,7 @@ def explain(
     *,
     featurizer: Callable[..., Any] | str | None = None,
     unit: str = "",
-    edge_features: families.EdgeFeatures = "signal",
+    edge_features: EdgeFeatures = "signal",
     batch_size: int | None = None,
     on_unknown: Any = "warn",
     on_error: Callable[[str, SciExplainError], object] | None = None,
@@ -143,7 +144,7 @@ class _Asking:
         return target
 
 
-def _family(model: Any, featurizer: Any, unit: str, edge_features: families.EdgeFeatures) -> Family:
+def _family(model: Any, featurizer: Any, unit: str, edge_features: EdgeFeatures) -> Family:
     if not isinstance(model, families.LibraryFamily):
         return families.find(model, featurizer, unit=unit, edge_features=edge_features)
     if featurizer is not None:

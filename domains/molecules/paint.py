@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciexplain._optional import require
+from sciexplain.domains.captions import fit, number
 from sciexplain.domains.colormap import relevance_colours
-from sciexplain.domains.images.panels import fit, number
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.skeleton import Shape, Skeleton
 from sciexplain.domains.molecules.values import Part

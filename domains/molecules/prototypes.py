@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import sciexplain as sx
-from sciexplain.domains.images.panels import number
+from sciexplain.domains.captions import number
 from sciexplain.domains.molecules.collection import Collection
 from sciexplain.domains.molecules.draw import Drawing
 from sciexplain.domains.molecules.explain import explain

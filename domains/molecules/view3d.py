@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sciexplain._optional import require
+from sciexplain.domains.captions import number
 from sciexplain.domains.colormap import relevance_colours
-from sciexplain.domains.images.panels import number
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.skeleton import bonded
 from sciexplain.domains.molecules.values import Bonds, Part, checked, full_colour

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sciexplain.audit import Cluster, Spray
 from sciexplain.cli.audit_subjects import AuditSubject, MoleculeSubject, PictureSubject, SequenceSubject
-from sciexplain.domains.images.panels import fit, number
+from sciexplain.domains.captions import fit, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

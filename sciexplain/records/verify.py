@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -114,7 +115,7 @@ def _check(what: str, recorded: str | None, found: str | None) -> Check:
     return Check(what, recorded == found, str(recorded)[:16], str(found)[:16])
 
 
-def _apart(recorded: NDArray, found: NDArray) -> str:
+def _apart(recorded: NDArray[Any], found: NDArray[Any]) -> str:
     """How far two relevance maps are apart."""
     if recorded.shape != found.shape:
         return f"another shape, {found.shape} for {recorded.shape}"

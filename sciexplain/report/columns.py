@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -67,7 +68,7 @@ def read_columns(run: Run, labels: Labels | None = None) -> Columns:
         parts.append(
             (number, prediction, target, label, *(floats(batch[name]) for name in ("probability", "score", "gap")))
         )
-    empty: tuple[NDArray, ...] = (*(np.zeros(0, np.int64) for _ in range(4)), *(np.zeros(0) for _ in range(3)))
+    empty: tuple[NDArray[Any], ...] = (*(np.zeros(0, np.int64) for _ in range(4)), *(np.zeros(0) for _ in range(3)))
     columns = Columns(*(np.concatenate(column) for column in zip(empty, *parts, strict=True)))
     if (np.diff(columns.number) <= 0).any():
         raise DataError(f"{run.path}: found rows that are not in the order of their numbers; explain anew")

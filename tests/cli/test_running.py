@@ -162,14 +162,20 @@ def test_engine_options_that_do_not_fit(sciexplain, folder):
     assert not (folder / "run").exists()
 
 
-ENGINES = [["local", "--workers", "2"], pytest.param(["ray", "--workers", "2"], marks=pytest.mark.xdist_group("ray"))]
-
-
-@pytest.mark.parametrize("engine", ENGINES, ids=["processes", "ray"])
-def test_workers_give_the_same_files_in_every_domain(made, command, monkeypatch, engine):
-    if engine[0] == "ray":
-        pytest.importorskip("ray")
+def test_processes_give_the_same_files(made, command, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    check_same_files(made, command, ["local", "--workers", "2"])
+
+
+@pytest.mark.xdist_group("ray")
+@pytest.mark.parametrize("made", ["molecules"], indirect=True)  # workers are the same with processes, in all domains
+def test_ray_gives_the_same_files(made, command, monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    check_same_files(made, command, ["ray", "--workers", "2"])
+
+
+def check_same_files(made, command, engine):
     info = open_run("run").info["options"]
     given = {
         "images": ["--mean", "0.5", "--resize", "8,8"],

@@ -48,7 +48,7 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path):
     thread.start()
     explained(tmp_path / "two", 120, by_processes(120, tmp_path / "notes", seconds=0.02))
     thread.join()
-    assert len(list((tmp_path / "notes").iterdir())) == 4  # two others took their place
+    assert len(list((tmp_path / "notes").iterdir())) > 2  # others took their place
     explained(tmp_path / "one", 120, Local(CountedWork(120)))
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
 

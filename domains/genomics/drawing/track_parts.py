@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciexplain.domains.captions import number
 from sciexplain.domains.colormap import relevance_colours
 from sciexplain.domains.genomics.alphabet import Alphabet
 from sciexplain.domains.genomics.drawing.lanes import lanes, shortened, text_width
@@ -87,11 +88,6 @@ def sign_colour(value: float) -> tuple[float, float, float]:
     """Red for above zero, blue for below."""
     red, green, blue = relevance_colours()[-20 if value >= 0 else 19].tolist()
     return red, green, blue
-
-
-def number(value: float) -> str:
-    """Three significant digits with a true minus sign."""
-    return f"{value:.3g}".replace("-", "−")
 
 
 def logo_track(

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from sciexplain.domains.captions import number
 from sciexplain.domains.genomics.alphabet import Alphabet
 from sciexplain.domains.genomics.annotation import Annotation
 from sciexplain.domains.genomics.drawing.gene_track import gene_track
@@ -25,7 +26,6 @@ from sciexplain.domains.genomics.drawing.track_parts import (
     draw_page,
     heat_track,
     logo_track,
-    number,
     sign_colour,
     signal_track,
     signed_track,

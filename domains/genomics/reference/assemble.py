@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sciexplain.datasets.molecules import Failure, Failures
+from sciexplain.datasets.left_out import Failure, Failures
 from sciexplain.datasets.sequences import LabelledSequences
 from sciexplain.datasets.splits import Parts, random_split
 from sciexplain.domains.genomics.alphabet import Alphabet, alphabet_of

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sciexplain._optional import require
-from sciexplain.domains.images.panels import number
+from sciexplain.domains.captions import number
 from sciexplain.domains.molecules.design.counterfactuals import Counterfactual, Counterfactuals
 from sciexplain.domains.molecules.design.result import Design, caption
 from sciexplain.domains.molecules.draw import Drawing, blank

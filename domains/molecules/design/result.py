@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from sciexplain._files import PathName
-from sciexplain.domains.images.panels import number
+from sciexplain.domains.captions import number
 from sciexplain.domains.molecules.design.files import write_csv, write_sdf
 from sciexplain.domains.molecules.design.likeness import fingerprint, tanimoto
 from sciexplain.domains.molecules.design.prior import Prior

@@ -9,7 +9,6 @@ import torch
 from matplotlib.figure import Figure
 
 from sciexplain.domains import images
-from sciexplain.domains.images.panels import fit
 from sciexplain.errors import InputError
 
 NAMES = [
@@ -100,13 +99,6 @@ def test_methods_are_scaled_one_by_one_and_say_how() -> None:
     for e in (small, large):
         assert f"± {images.limit(e.original(0)):.3g}" in texts
     assert "all zero" in texts
-
-
-def test_fitting_text_keeps_both_ends_and_all_that_fits() -> None:
-    assert fit("short", 2, 8, lines=1) == "short"
-    assert fit("two words", 0.4, 8, lines=2) == "two\nwords"
-    cut = fit("IMG_20240131_0001_final.png" * 3, 1.5, 8, lines=1)
-    assert cut.startswith("IMG") and cut.endswith(".png") and "…" in cut and "\n" not in cut
 
 
 def test_refusals() -> None:
