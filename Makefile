@@ -42,7 +42,7 @@ $(VENV)/.created:
 
 # Peers to compare with, and libraries of architectures; what they state to require would replace torch.
 PEERS := quantus tangermeme timm torchvision zennit
-BENCH_PEERS := atheris lxt
+BENCH_PEERS := atheris cosmic-ray lxt
 $(VENV)/.dependencies: $(VENV)/.created constraints.txt pyproject.toml
 	$(BIN)/pip install --quiet -c constraints.txt '.[$(EXTRAS)]'
 	$(BIN)/pip install --quiet --no-deps -c constraints.txt $(PEERS)
