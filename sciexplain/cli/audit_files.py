@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from sciexplain._files import written
 from sciexplain.audit import Cluster, Spray
 from sciexplain.cli.audit_subjects import AuditSubject
 from sciexplain.errors import DataError
+from sciexplain.report.labels import label_columns
 
 
 def write(found: Spray, folder: Path, ids: Sequence[str], asked: Mapping[str, Any], figure: Any) -> list[Path]:
@@ -57,20 +57,7 @@ def _read_column(path: Path, ids: Sequence[str]) -> list[str]:
     """The label of each sample."""
     if not path.is_file():
         raise DataError(f"--labels {path}: there is no such table, and the run's data has no such column")
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            table = pa.parquet.read_table(path)
-        else:
-            parsing = pa.csv.ParseOptions(delimiter="\t" if path.suffix.lower() in (".tsv", ".tab") else ",")
-            # an id such as 007 is a name, not a number
-            types = pa.csv.ConvertOptions(column_types={"id": pa.string(), "label": pa.string()})
-            table = pa.csv.read_csv(path, parse_options=parsing, convert_options=types)
-        names = table.column_names
-    except (pa.ArrowException, ValueError, OSError) as error:  # names that are not UTF-8 are a ValueError
-        raise DataError(f"{path}: cannot be read as a table: {error}") from error
-    if missing := {"id", "label"} - set(names):
-        raise DataError(f"{path}: found the columns {', '.join(names)[:200]}; expected {sorted(missing)[0]!r}")
-    of = dict(zip(map(str, table["id"].to_pylist()), map(str, table["label"].to_pylist()), strict=True))
+    of = {name: label for name, label in zip(*label_columns(path), strict=True) if label}
     if unknown := [name for name in ids if name not in of]:
         raise DataError(f"{path}: has no label of {len(unknown)} samples of the run, the first {unknown[0]!r}")
     return [of[name] for name in ids]

@@ -58,7 +58,7 @@ def read_labels(path: Path, classes: Sequence[str] | None) -> Labels:
         if found is None:
             raise DataError(f"{path}: found no array 'labels'; expected one, with a label for every sample")
         return Labels(None, np.array(_indices(found.tolist(), classes, path), np.int64), str(path))
-    ids, labels = _columns(path)
+    ids, labels = label_columns(path)
     return Labels(dict(zip(ids, _indices(labels, classes, path), strict=True)), None, str(path))
 
 
@@ -90,7 +90,14 @@ def npz_labels(path: Path) -> NDArray[Any] | None:
     return labels
 
 
-def _columns(path: Path) -> tuple[list[str], list[str]]:
+def label_columns(path: Path) -> tuple[list[str], list[str]]:
+    """The columns ``id`` and ``label`` of a table as texts, empty where there is nothing.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or lacks one of them.
+    """
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.parquet
