@@ -1,6 +1,6 @@
 """Writes ``public_api.txt``: every public name with its parameters, so that a change of them is seen as one.
 
-    python docs/public_api.py
+python docs/public_api.py
 """
 
 import importlib

@@ -64,10 +64,6 @@ class Edge:
     def level(self) -> int:
         return max((m.level for m in self.makers), default=0)
 
-    @property
-    def level_used(self) -> int:
-        return min(u.level - u.hop for u in self.users)
-
 
 def graph(objective: Tensor, hops: Hops) -> tuple[list[Step], list[Edge]]:
     """The records that relevance flows through, in the order of the forward pass."""

@@ -12,7 +12,6 @@ from sciexplain._optional import require
 from sciexplain.domains.genomics.formats.attempts import Bookmarks, Entries, NumberedLines, attempted, counted
 from sciexplain.domains.genomics.formats.fasta import too_long
 from sciexplain.domains.genomics.formats.limits import LONGEST_NAME, LONGEST_SEQUENCE
-from sciexplain.domains.genomics.formats.lines import OnError, without_errors
 from sciexplain.domains.genomics.interval import Interval
 from sciexplain.domains.genomics.sequences import Record
 from sciexplain.errors import DataError
@@ -22,25 +21,15 @@ _READ = ("LOCUS", "ACCESSION", "VERSION", "CONTIG", "ORIGIN")
 _LONGEST, _MOST_LINES = 2 * LONGEST_SEQUENCE, LONGEST_SEQUENCE // 32
 
 
-def read_genbank(path: Path, *, on_error: OnError | None = None) -> Iterator[tuple[str, Record]]:
-    """Each record, in upper case, with the place of its first line, such as ``"plasmid.gb:1"``.
-
-    A record's name is its accession with version, which is also the chromosome of its interval, from 0 to its length.
-    Its features and references are not read.
-
-    Raises
-    ------
-    DataError
-        As :func:`report` does: a record that Biopython does not read or warns of, one without letters or with too many,
-        one that does not end in ``//``.
-    """
-    return without_errors(genbank_attempts(path), on_error)
-
-
 def genbank_attempts(
     path: Path, numbers: Iterable[int] | None = None, bookmarks: Bookmarks | None = None
 ) -> Iterator[tuple[str, Record | DataError]]:
-    """Each record, or what is wrong with it; see :func:`~.attempts.attempted`."""
+    """Each record, in upper case, or what is wrong with it, with the place of its first line, as ``"plasmid.gb:1"``.
+
+    A record's name is its accession with version, which is also the chromosome of its interval, from 0 to its length.
+    Its features and references are not read. Wrong is a record that Biopython does not read or warns of, one without
+    letters or with too many, one that does not end in ``//``. See :func:`~.attempts.attempted`.
+    """
     return attempted(path, _entries, _record, numbers, bookmarks)
 
 

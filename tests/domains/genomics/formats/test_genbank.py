@@ -8,7 +8,8 @@ from Bio import SeqIO
 from Bio.Seq import Seq
 from Bio.SeqRecord import SeqRecord
 
-from sciexplain.domains.genomics.formats.genbank import read_genbank
+from sciexplain.domains.genomics.formats.genbank import genbank_attempts
+from sciexplain.domains.genomics.formats.lines import without_errors
 from sciexplain.domains.genomics.interval import Interval
 from sciexplain.domains.genomics.sequences import Record
 from sciexplain.errors import DataError
@@ -29,7 +30,7 @@ def texts() -> list[str]:
 
 def attempt(path: Path) -> tuple[list[Record], dict[str, str]]:
     failed: dict[str, str] = {}
-    found = list(read_genbank(path, on_error=lambda place, error: failed.__setitem__(place, str(error))))
+    found = list(without_errors(genbank_attempts(path), lambda place, error: failed.__setitem__(place, str(error))))
     return [record for _, record in found], failed
 
 
@@ -39,7 +40,7 @@ def test_records(tmp_path: Path, texts: list[str], end: str, name: str) -> None:
     path, data = tmp_path / name, "\n".join(texts).replace("\n", end).encode()
     path.write_bytes(gzip.compress(data) if name.endswith("gz") else data)
     second = texts[0].count("\n") + 2
-    assert list(read_genbank(path)) == [
+    assert list(without_errors(genbank_attempts(path), None)) == [
         (f"{name}:1", Record("AB1.1", LETTERS["AB1.1"], Interval("AB1.1", 0, 168))),
         (f"{name}:{second}", Record("AB2.1", LETTERS["AB2.1"], Interval("AB2.1", 0, 11))),
     ]
@@ -62,7 +63,7 @@ def test_damaged_records_are_reported_and_the_rest_read(tmp_path: Path, texts: l
     assert "no sequence; expected one under ORIGIN" in reasons[1]
     assert "cut off; expected // as its last line" in failed["a.gbk"]
     with pytest.raises(DataError, match=r"^a\.gbk:1: (?!a\.gbk)"):
-        list(read_genbank(path))
+        list(without_errors(genbank_attempts(path), None))
 
 
 def test_empty(tmp_path: Path) -> None:
