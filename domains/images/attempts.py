@@ -114,7 +114,7 @@ class Attempts:
         try:
             with _opened(path, self._reading) as pages:
                 return pages.count
-        except Exception as error:
+        except Exception as error:  # decoders answer damage with many kinds
             _told(path.name, error)
             return 1
 
@@ -127,7 +127,7 @@ class Attempts:
                 pages = stack.enter_context(_opened(path, self._reading))
                 if wanted is not None and wanted >= pages.count:
                     raise DataError(f"no picture {wanted}; counts start at 0")
-            except Exception as error:
+            except Exception as error:  # decoders answer damage with many kinds
                 count = self._count(file, 1)
                 for place in range(first, count) if places is None else places:
                     label = name if count == 1 else f"{name}[{place}]"
@@ -140,7 +140,7 @@ class Attempts:
                 label = f"{base}[{place}]" if pages.stacked else base
                 try:
                     picture = Picture(label, path, np.ascontiguousarray(pages.load(place)))
-                except Exception as error:
+                except Exception as error:  # decoders answer damage with many kinds
                     yield label, _told(label, error)
                 else:
                     yield label, picture

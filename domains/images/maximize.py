@@ -129,7 +129,7 @@ def maximize(
     if (prior is None) == (shape_or_prior is None):
         raise InputError("expected the shape (channels, rows, columns) of the model's input, or a prior; one of both")
     given = shape_or_prior if prior is None else prior
-    targets: list[Any] = [target] if _single(target) else list(target)  # type: ignore[arg-type]
+    targets: list[Any] = [target] if _single(target) else list(target)  # type: ignore[arg-type]  # _single tells
     bounds = preprocess or Preprocess()
     if hasattr(given, "decode"):
         space, low, high = of_pictures(given, preprocess), None, None

@@ -91,7 +91,7 @@ def force_decomposition(
 def as_family(model_or_family: torch.nn.Module | Family) -> Family:
     """The family of a model; what already is one stays."""
     if hasattr(model_or_family, "collate") and hasattr(model_or_family, "graph"):
-        return model_or_family  # type: ignore[return-value]
+        return model_or_family  # type: ignore[return-value]  # by what it has
     from sciexplain.domains.molecules import families
 
     return families.find(model_or_family)

@@ -128,7 +128,7 @@ def _table(found: "Spray") -> Any:
         show_lines=True,
     )
     for name, justify in (("", "right"), ("class", "right"), ("samples", "right"), ("suspicion", "right")):
-        made.add_column(name, justify=justify)  # type: ignore[arg-type]
+        made.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich has a Literal
     made.add_column("where", max_width=28, overflow="fold")
     made.add_column("why")
     for rank, one in enumerate(found.clusters[:_LISTED], start=1):

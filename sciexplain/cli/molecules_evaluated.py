@@ -59,7 +59,7 @@ class Molecules(Subject):
         return self.explained.score
 
     @property
-    def unit(self) -> str:  # type: ignore[override]
+    def unit(self) -> str:  # type: ignore[override]  # read-only here
         return self.explained[0].unit or "score"
 
     def gap(self) -> Tensor | None:

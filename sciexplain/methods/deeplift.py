@@ -213,7 +213,7 @@ def _mean_score(
     for reference in references:
         try:
             output = _Pass.of(model, inputs.replaced(reference), on_unknown="gradient").output
-        except Exception as error:
+        except Exception as error:  # of the user's model
             raise InputError(
                 f"The model does not take the reference ({error}). It decides by its input, so that the reference must "
                 "be one that it takes."

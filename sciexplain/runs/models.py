@@ -47,7 +47,7 @@ def load_model(reference: str, weights: str | Path | None = None, *, unsafe_pick
     with _function(reference, "model", "my_models:make") as function:
         try:
             model = function()
-        except Exception as error:
+        except Exception as error:  # of the user's code
             raise ModelError(f"{reference} failed: {_describe(error)}") from error
         if not isinstance(model, nn.Module):
             raise ModelError(f"{reference} should return a torch.nn.Module, but returned {type(model).__name__}")
@@ -112,7 +112,7 @@ def _import(name: str) -> ModuleType:
                 "give MODULE:FUNCTION or path/to/file.py:FUNCTION"
             ) from error
         raise ModelError(f"importing {name} failed: {_describe(error)}") from error
-    except Exception as error:
+    except Exception as error:  # of the user's code
         raise ModelError(f"importing {name} failed: {_describe(error)}") from error
 
 
@@ -127,7 +127,7 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses look their module up by name
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except Exception as error:  # of the user's code
         raise ModelError(f"importing {path} failed: {_describe(error)}") from error
     return module
 

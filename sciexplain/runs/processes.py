@@ -111,7 +111,7 @@ def _begin(alive: Connection, threads: int, make: Make, device: str, place: Path
     torch.set_num_threads(threads)
     try:
         _worker = Worker(make, device, place)
-    except Exception as error:
+    except Exception as error:  # raised where shards are asked of it
         _worker = error
 
 

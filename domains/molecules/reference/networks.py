@@ -92,7 +92,7 @@ def build(architecture: Architecture, *, tasks: int, atom_width: int = 0, bond_w
 
 def last_layer(network: nn.Module) -> nn.Linear:
     """The linear layer that the output comes from."""
-    layer = network.lin2 if hasattr(network, "lin2") else network.head[-1]  # type: ignore[index]
+    layer = network.lin2 if hasattr(network, "lin2") else network.head[-1]  # type: ignore[index]  # a Sequential
     assert isinstance(layer, nn.Linear)
     return layer
 

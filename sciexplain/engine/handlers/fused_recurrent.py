@@ -134,7 +134,7 @@ class _LSTM(_Steps):
     """``c' = f c + i tanh(g)``, ``h' = o tanh(c')``."""
 
     @property
-    def layers_per_step(self) -> int:  # type: ignore[override]
+    def layers_per_step(self) -> int:  # type: ignore[override]  # read-only here
         return 1 if self.weights.w_hr is None else 2
 
     def _allocate(self, projected: Tensor, state: State) -> Tensor:
