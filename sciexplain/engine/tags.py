@@ -69,11 +69,11 @@ def put(tensor: Tensor, tag: Tag, inputs: Iterable[Tensor] = ()) -> None:
     if node is None:
         return
     node.metadata[_KEY] = tag
-    border = {id(t.grad_fn) for t in inputs}
+    border = {t.grad_fn for t in inputs}  # not their ids, which others have once these are gone
     stack = [n for n, _ in node.next_functions]
     while stack:
         node = stack.pop()
-        if node is None or id(node) in border or is_tagged(node) or node.name().endswith("AccumulateGrad"):
+        if node is None or node in border or is_tagged(node) or node.name().endswith("AccumulateGrad"):
             continue
         node.metadata[_KEY] = _UNSEEN
         stack.extend(n for n, _ in node.next_functions)
