@@ -3,7 +3,8 @@
 #   make test    the tests, against the installed package
 #   make lint    ruff, mypy and the directions of imports
 #   make bench   speed beside the peers
-#   make docs    the pages that the code's own tables make
+#   make docs    the documentation, build/site/index.html
+#   make examples  run the notebooks again, SCIEXPLAIN_DATA names their data
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +12,7 @@ EXTRAS := images,molecules,molecules-3d,chemprop,genomics,distributed,report,dev
 # Directories are listed too: their time changes when a file is deleted.
 SOURCES := $(shell find sciexplain domains datasets -not -path '*__pycache__*')
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint bench docs examples clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.package
@@ -34,6 +35,11 @@ bench: $(VENV)/.package
 docs: $(VENV)/.package
 	$(BIN)/python docs/attribution.py
 	$(BIN)/python docs/public_api.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Each notebook is its script with outputs.
+examples: $(VENV)/.package
+	cd examples && for file in [0-9]*.py; do PATH="$(CURDIR)/$(BIN):$$PATH" jupytext --quiet --to ipynb --execute $$file || exit 1; done
 
 $(VENV)/.created:
 	$(PYTHON) -c 'import sys; sys.exit("sciexplain needs Python 3.11 or newer (make PYTHON=...)" if sys.version_info < (3, 11) else 0)'

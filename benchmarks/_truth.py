@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 import sciexplain as sx
 from sciexplain.domains import molecules
-from sciexplain.domains.molecules.adjoints import explained
+from sciexplain.domains.molecules.adjoints import as_function
 
 BATCH = 64
 """Molecules in one pass of the other methods."""
@@ -53,7 +53,7 @@ def by_method(family: Any, found: Sequence[Any], method: str) -> list[Relevance]
     results: list[Relevance] = []
     for begin in range(0, len(found), BATCH):
         graphs = family.collate([family.graph(m) for m in found[begin : begin + BATCH]])
-        model, inputs = explained(graphs)
+        model, inputs = as_function(graphs)
         e = sx.explain(model, inputs, lambda out: out.reshape(len(out), -1)[:, 0], method)
         sizes = graphs.sizes.numpy()
         atoms, first = np.zeros(sizes.sum()), np.cumsum(sizes) - sizes
