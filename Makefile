@@ -39,7 +39,7 @@ docs: $(VENV)/.package
 
 # Each notebook is its script with outputs.
 examples: $(VENV)/.package
-	cd examples && for file in [0-9]*.py; do PATH="$(CURDIR)/$(BIN):$$PATH" jupytext --quiet --to ipynb --execute $$file || exit 1; done
+	cd examples && for file in [0-9]*.py; do PATH="$(CURDIR)/$(BIN):$$PATH" jupytext --quiet --to ipynb --set-kernel python3 --execute $$file || exit 1; done
 
 $(VENV)/.created:
 	$(PYTHON) -c 'import sys; sys.exit("sciexplain needs Python 3.11 or newer (make PYTHON=...)" if sys.version_info < (3, 11) else 0)'

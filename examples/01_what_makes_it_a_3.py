@@ -35,7 +35,7 @@ plt.rcParams.update({"figure.dpi": 100, "font.size": 9})
 # ## A network and digits that it has never seen
 #
 # The 10 000 digits of MNIST's test part (LeCun et al. 1998) are enough: 8 000 to learn from, 1 000 to stop by, 1 000
-# that are looked at once. Everything below is about those last ones.
+# that it never learns from. Everything below is about those last ones.
 
 # %%
 mnist = datasets.load("mnist")

@@ -197,9 +197,10 @@ images.limits_figure(net, x, edge, preprocess=images.Preprocess(), composite=rul
 #   16.2, 16.5) and the less probable the picture (log-density −15 to −38).
 # - **One picture stands for most decisions, not for all.** The imagined 4 explains 82 % of the digits called a 4 (95 %
 #   interval 74 to 90 %), one real prototype 84 %, three 88 %, and forty still only 93 %. Even the noise explains 75 %:
-#   what it has of a 4 are the strokes that the network looks for.
+#   the network reads the strokes of a 4 in it, and passes over the rest.
 # - **What is left out are other ways to write a 4**: with a closed roof, with square corners, with the bar far down or
-#   up. Their scores are lower (6.1 on average, where explained ones have 11). Each needs its own explanation.
+#   up. All eleven are 4s. Their scores are lower (6.1 on average, where explained ones have 11), and each needs its
+#   own explanation.
 #
 # **How sure is that?** The shares are of 89 digits called a 4 by one network, and their intervals overlap: more
 # prototypes explain more, but one more or one fewer cannot be told apart. The threshold of 1 % is a choice, and another

@@ -42,8 +42,8 @@ rng = np.random.default_rng(0)
 
 # %%
 data = datasets.load("ctcf-pu1")
-some = rng.choice(data.train, 3000 if SMALL else 12_000, replace=False)
-trained = reference.train(replace(data, train=np.sort(some)), "small", epochs=3 if SMALL else 10, patience=4)
+some = rng.choice(data.train, 6000 if SMALL else 12_000, replace=False)
+trained = reference.train(replace(data, train=np.sort(some)), "small", epochs=4 if SMALL else 10, patience=4)
 model = trained.model
 
 print(f"{len(some):,} peaks to learn from, {len(data.test):,} held out ({data.split})")
@@ -65,7 +65,7 @@ print(model)
 # left out; peaks that the model gets wrong are not. LRP with z⁺ in the convolution, mean of both strands.
 
 # %%
-per_factor = 60 if SMALL else 500
+per_factor = 150 if SMALL else 500
 own, single = data.targets.argmax(1), data.targets.sum(1) == 1
 rows = np.concatenate(
     [rng.choice([i for i in data.test if single[i] and own[i] == k], per_factor, replace=False) for k in (0, 1)]
@@ -86,7 +86,7 @@ sites = genomics.call_sites(g, fdr=0.05, sign="positive")
 for k, name in enumerate(data.tasks):
     mine = [site for site in sites if factor[site.row] == k]
     share = len({site.row for site in mine}) / per_factor
-    width = np.median([site.end - site.start for site in mine])
+    width = np.median([site.end - site.start for site in mine] or [0])
     print(f"{name:>5}: {len(mine)} sites in {share:.0%} of {per_factor} peaks, median width {width:.0f} bp")
 
 # %% [markdown]
@@ -94,7 +94,7 @@ for k, name in enumerate(data.tasks):
 # model alone, without any relevance; a dot marks the letter that is there).
 
 # %%
-best = [max((s for s in sites if factor[s.row] == k), key=lambda s: s.score) for k in (0, 1)]
+best = [max((s for s in sites if factor[s.row] == k), key=lambda s: s.score, default=sites[0]) for k in (0, 1)]
 effects = {s.row: genomics.mutagenesis(model, peaks[s.row], int(factor[s.row]))[0] for s in best}
 genomics.draw_tracks(g, best[0].row, sites=sites, mutagenesis=effects[best[0].row], start=15, end=85)
 

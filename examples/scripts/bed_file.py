@@ -12,7 +12,7 @@ import argparse
 import sys
 
 import sciexplain as sx
-from sciexplain.cli import app
+from sciexplain.cli import call
 
 TABLES = {
     "sites": ["chrom", "start", "end", "strand", "score", "q", "sequence"],
@@ -20,15 +20,6 @@ TABLES = {
     "genes": ["name", "chrom", "start", "end", "n_sites", "relevance", "relation", "distance", "q"],
 }
 """Of the run, and their columns to print."""
-
-
-def explain(*command: str) -> int:
-    """`sciexplain explain …`: 0 when all is done, 1 when some rows failed, 2 for wrong usage."""
-    try:
-        app(["explain", *command], prog_name="sciexplain")
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 def main() -> int:
@@ -41,7 +32,7 @@ def main() -> int:
     given, further = parser.parse_known_args()
 
     inputs = ("--model", given.model, "--data", given.regions, "--genome", given.genome, "--out", given.run)
-    code = explain("genomics", *inputs, *further)
+    code = call("explain", "genomics", *inputs, *further)
     if code > 1:  # wrong usage; 1 means that some regions failed
         return code
 

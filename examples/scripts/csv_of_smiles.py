@@ -15,16 +15,7 @@ import argparse
 import sys
 
 import sciexplain as sx
-from sciexplain.cli import app
-
-
-def explain(*command: str) -> int:
-    """`sciexplain explain …`: 0 when all is done, 1 when some rows failed, 2 for wrong usage."""
-    try:
-        app(["explain", *command], prog_name="sciexplain")
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+from sciexplain.cli import call
 
 
 def main() -> int:
@@ -36,7 +27,7 @@ def main() -> int:
     given, further = parser.parse_known_args()
 
     inputs = ("--model", given.model, "--data", given.table, "--out", given.run)
-    code = explain("molecules", *inputs, "--fragments", "brics", *further)
+    code = call("explain", "molecules", *inputs, "--fragments", "brics", *further)
     if code > 1:  # wrong usage; 1 means that some molecules failed
         return code
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 import sciexplain as sx
-from sciexplain.cli import app
+from sciexplain.cli import call
 
 
 def rim_share(relevance: Sequence[float], shape: Sequence[int], width: float = 0.1) -> float:
@@ -29,15 +29,6 @@ def rim_share(relevance: Sequence[float], shape: Sequence[int], width: float = 0
     return float(1 - inside / heat.sum()) if heat.sum() else float("nan")
 
 
-def explain(*command: str) -> int:
-    """`sciexplain explain …`: 0 when all is done, 1 when some rows failed, 2 for wrong usage."""
-    try:
-        app(["explain", *command], prog_name="sciexplain")
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="a trained folder, or path/to/file.py:FUNCTION")
@@ -46,7 +37,7 @@ def main() -> int:
     parser.add_argument("--show", type=int, default=20, help="rows to print")
     given, further = parser.parse_known_args()
 
-    code = explain("images", "--model", given.model, "--data", given.folder, "--out", given.run, *further)
+    code = call("explain", "images", "--model", given.model, "--data", given.folder, "--out", given.run, *further)
     if code > 1:  # wrong usage; 1 means that some pictures failed
         return code
 

@@ -60,3 +60,28 @@ def _root(
 def main() -> None:
     """Run the command line."""
     app()
+
+
+def call(*arguments: object) -> int:
+    """A command from Python, as a shell would run it.
+
+    Parameters
+    ----------
+    arguments
+        Of the command line, such as ``"explain", "images", "--model", folder``.
+
+    Returns
+    -------
+    Its exit code: 0 done, 1 done but for samples that failed, 2 wrong usage.
+
+    Examples
+    --------
+    >>> call("data", "get", "digits")
+    digits: ...images of 8 × 8...
+    0
+    """
+    try:
+        app([str(argument) for argument in arguments], prog_name="sciexplain")
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0

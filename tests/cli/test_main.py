@@ -2,6 +2,7 @@ from importlib.metadata import version
 
 import pytest
 
+from sciexplain.cli import call
 from sciexplain.errors import DataError
 
 
@@ -19,6 +20,11 @@ def test_data_get(sciexplain):
     result = sciexplain("data", "get", "digits")
     assert result.exit_code == 0
     assert "1797 images of 8 × 8, 10 classes, 1433 for training and 364 held out" in result.stdout
+
+
+def test_commands_from_python(capsys):
+    assert call("data", "get", "digits") == 0 and call("data", "get", "digit") == 2
+    assert "no data set is named 'digit'" in capsys.readouterr().err
 
 
 def test_unknown_data_set_is_one_line(sciexplain):
