@@ -103,6 +103,8 @@ print(f"pairs of letters alone {trained.composition['AUROC']:.2f}")
 
 # %% [markdown]
 # ## What does it read?
+#
+# All promoters are explained, those that were learnt from too: the question is what the model reads, not how well.
 
 # %%
 g = genomics.explain(trained.model, promoters, strand="both", composite="epsilon_plus")
@@ -120,8 +122,8 @@ print(sites.to_pandas()[["chrom", "start", "end", "strand", "q", "name", "sequen
 # rise from left to right, and its gene begins at the left edge. The letters shown are the plus strand's.
 
 # %%
-best = next(site for site in sites if site.interval.strand == "-") if len(sites) else None
-genomics.draw_tracks(g, best.row if best else 0, sites=sites)
+shown = next((site.row for site in sites if site.interval.strand == "-"), 0)
+genomics.draw_tracks(g, shown, sites=sites)
 
 # %% [markdown]
 # ## Genes, and the null of random places
@@ -257,13 +259,13 @@ print(f"{len(table.background)} genes are within reach of the stretch")
 # * Coordinates can be tested, and should be: 99.5 % of yeast's genes begin with ATG where this package puts them, none
 #   does one base beside, and no program complains.
 # * Yeast promoters are told from shuffles of themselves on a chromosome that was not learnt from (AUROC 0.82), by
-#   runs of A and T that are longer than pairs of letters make them. 36 sites at a false discovery rate of 5 %;
-#   literature knew.
+#   runs of A and T that are longer than pairs of letters make them. 36 sites at a false discovery rate of 5 %,
+#   of a kind that the literature knows.
 # * CTCF's word is found in human DNA by a model that never saw this chromosome. All three sites that were called lie
 #   in peaks of an experiment, which cover 0.4 % of the stretch; five of the eight peaks have no called site. The
 #   model's own "yes" is worth much less: 8 of 147.
-# * No gene has more sites than chance gives it, in yeast or in the slice of human, if chance is over what was searched.
-#   With the null over whole chromosomes p-values come out nearly half as large, from the same data.
+# * No gene has clearly more sites than chance gives it, in yeast or in the slice of human, if chance is over what was
+#   searched. With the null over whole chromosomes p-values come out nearly half as large, from the same data.
 #
 # **What must not be concluded.** That a gene near a site is regulated by it: a link is a distance. CTCF above all holds
 # enhancers *apart* from promoters, so that the nearest gene may be the one that is shut off from what lies behind the
