@@ -34,7 +34,7 @@ SMALL = os.environ.get("SCIEXPLAIN_EXAMPLES") == "small"
 torch.set_num_threads(1)
 plt.rcParams.update({"figure.dpi": 100, "font.size": 9})
 rng = np.random.default_rng(0)
-folder = Path(os.environ["SCIEXPLAIN_DATA"], "genomics")
+folder = Path(os.environ.get("SCIEXPLAIN_DATA", "."), "genomics")
 
 # %% [markdown]
 # The folder that `SCIEXPLAIN_DATA` names holds the sequences and genes: `yeast_chr1_2/` (chromosomes I and II of the

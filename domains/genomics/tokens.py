@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -60,7 +61,7 @@ class KmerTokenizer:
     unknown: int | None = None
     alphabet: Alphabet = DNA
 
-    @property
+    @cached_property
     def vocabulary(self) -> dict[str, int]:
         """Every word's id."""
         words = product(alphabet_of(self.alphabet).letters, repeat=self.k)

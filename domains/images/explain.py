@@ -67,6 +67,11 @@ class ImageExplanation:
         return self.explanation.score
 
     @property
+    def ledger(self) -> sx.Ledger | None:
+        """Where the whole score went; None if it was not asked for."""
+        return self.explanation.ledger
+
+    @property
     def target(self) -> Tensor | None:
         """(N,): the class explained for each picture; None for a start relevance or a callable."""
         return self.explanation.target

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 from xml.etree import ElementTree
 
@@ -179,6 +180,30 @@ def lay_out(mol: Any) -> None:
     if shape is not None and shape is not places:
         _set_places(mol, shape)
     depictor.StraightenDepiction(mol)
+    _part(mol)
+
+
+def _part(mol: Any) -> None:
+    """Put molecules that meet, such as an ion on a bond of its partner, into a row, the largest first."""
+    chem: Any = require("rdkit.Chem", extra="molecules")
+    parts = sorted(map(list, chem.GetMolFrags(mol)), key=len, reverse=True)
+    if len(parts) < 2:
+        return
+    places = np.array(mol.GetConformer().GetPositions())
+    boxes = [(places[part].min(0)[:2], places[part].max(0)[:2]) for part in parts]
+    near = 0.7 * _DRAWN_BOND
+    if not any(
+        (low < other_high + near).all() and (other_low < high + near).all()
+        for (low, high), (other_low, other_high) in combinations(boxes, 2)
+    ):
+        return
+    middle = boxes[0][0][1] + boxes[0][1][1]
+    edge = boxes[0][1][0]
+    for part, (low, high) in zip(parts[1:], boxes[1:], strict=True):
+        places[part, 0] += edge + _DRAWN_BOND - low[0]
+        places[part, 1] += (middle - low[1] - high[1]) / 2
+        edge += _DRAWN_BOND + high[0] - low[0]
+    _set_places(mol, places)
 
 
 def _room(places: NDArray[np.float64]) -> float:

@@ -68,6 +68,11 @@ class TextExplanation:
         return self.explanation.score
 
     @property
+    def ledger(self) -> sx.Ledger | None:
+        """Where the whole score went; None if it was not asked for."""
+        return self.explanation.ledger
+
+    @property
     def target(self) -> Tensor | None:
         """(N,): the class, or the number of the next token; None for a start relevance or a callable."""
         return self.explanation.target

@@ -182,8 +182,10 @@ def agreement(a: GeneRanking, b: GeneRanking, k: int = 100, *, persistence: floa
             "persistence between 0 and 1."
         )
     stats = require("scipy.stats", extra="genomics")
-    shared = [gene for gene in first[:k] if gene in set(second[:k])]
-    scores = [[dict(zip(r.genes, r.score.tolist(), strict=True))[gene] for gene in first] for r in (a, b)]
+    leading = set(second[:k])
+    shared = [gene for gene in first[:k] if gene in leading]
+    of_gene = [dict(zip(r.genes, r.score.tolist(), strict=True)) for r in (a, b)]
+    scores = [[of[gene] for gene in first] for of in of_gene]
     return Agreement(
         genes=len(common),
         only=(len(a) - len(common), len(b) - len(common)),

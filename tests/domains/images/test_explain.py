@@ -61,7 +61,7 @@ def test_is_the_core_explanation_of_the_preprocessed_input() -> None:
     torch.testing.assert_close(e.relevance, core.relevance)
     assert e.target is not None and e.target.tolist() == net(inputs).argmax(1).tolist()
     assert [e.label(i) for i in range(3)] == ["abcd"[k] for k in e.target.tolist()]
-    assert e.explanation.ledger is not None and e.explanation.ledger.gap.abs().max() < 1e-9
+    assert e.ledger is not None and e.ledger.gap.abs().max() < 1e-9
     again = images.explain(net, inputs, preprocess=SMALL, composite="epsilon_plus", batch_size=2)
     torch.testing.assert_close(again.relevance, core.relevance)
 

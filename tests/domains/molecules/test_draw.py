@@ -17,7 +17,7 @@ from sciexplain.domains.molecules.draw import draw
 from sciexplain.domains.molecules.grid import grid
 from sciexplain.domains.molecules.molecule import Molecule
 from sciexplain.domains.molecules.paint import ground
-from sciexplain.domains.molecules.skeleton import flat, skeleton
+from sciexplain.domains.molecules.skeleton import flat, lay_out, skeleton
 from sciexplain.domains.molecules.walk_curves import curves
 from sciexplain.errors import DataError, InputError
 
@@ -279,3 +279,17 @@ def test_a_layout_that_rdkit_fails_at_is_passed_over(monkeypatch):
     monkeypatch.setattr(skeleton, "_CLEAR", float("inf"))  # every way is tried; sampling fails at lone chlorine
     flat = skeleton.flat(read_one("CC(C)NCC(O)COc1cccc2ccccc12.[Cl]"))
     assert flat.GetNumConformers() == 1
+
+
+@pytest.mark.parametrize(
+    "smiles", ["[Na+].[Na+].O=C([O-])c1ccccc1C(=O)[O-]", "CCO.CCN.c1ccccc1", "[Cl-].C[N+](C)(C)CCCCCCCCCCCC.O"]
+)
+@pytest.mark.parametrize("hydrogens", [False, True])
+def test_molecules_beside_each_other_do_not_meet(smiles, hydrogens):
+    mol = Chem.MolFromSmiles(smiles)
+    mol = Chem.AddHs(mol) if hydrogens else mol
+    lay_out(mol)
+    places = mol.GetConformer().GetPositions()[:, :2]
+    boxes = [(places[list(part)].min(0), places[list(part)].max(0)) for part in Chem.GetMolFrags(mol)]
+    for (low, high), (other_low, other_high) in combinations(boxes, 2):
+        assert (low > other_high + 0.5).any() or (other_low > high + 0.5).any()

@@ -63,7 +63,7 @@ def test_split_batches_and_other_methods(bert, wordpiece):
 
 def test_the_ledger_explains_the_score(bert, wordpiece):
     e = texts.explain(bert, wordpiece, TEXTS[:2], ledger=True)
-    assert float(e.explanation.ledger.gap.abs().max()) < 1e-10
+    assert float(e.ledger.gap.abs().max()) < 1e-10
 
 
 @pytest.mark.parametrize(
