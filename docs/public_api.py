@@ -6,6 +6,7 @@ python docs/public_api.py
 import importlib
 import inspect
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def _entry(name: str, thing: Any) -> Iterator[str]:
         yield f"    class {name}{_parameters(thing)}"
         for member in sorted(_members(thing)):
             found = inspect.getattr_static(thing, member, None)
-            called = isinstance(found, staticmethod | classmethod) or inspect.isroutine(found)
+            called = inspect.isroutine(found) and not isinstance(found, cached_property)
             yield f"        .{member}{_parameters(getattr(thing, member)) if called else ''}"
     elif callable(thing):
         yield f"    {name}{_parameters(thing)}"
