@@ -1,5 +1,6 @@
 """Words and numbers in figures, so that no text meets another."""
 
+import re
 from functools import cache
 from math import ceil
 
@@ -20,15 +21,20 @@ def number(value: float) -> str:
 
 
 def _break(text: str, width: float, size: float) -> list[str]:
-    lines = [""]
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}" if lines[-1] else word
+    """Lines that end at blanks or behind underscores; within a word only where it has no line to itself."""
+    lines, blank = [""], ""
+    for piece in re.findall(r"[^ _]*_+|[^ _]+| ", text):
+        if piece == " ":
+            blank = piece
+            continue
+        longer = lines[-1] + blank + piece if lines[-1] else piece
+        blank = ""
         if _width(longer, size) <= width:
             lines[-1] = longer
             continue
         if lines[-1]:
             lines.append("")
-        for letter in word:
+        for letter in piece:
             if lines[-1] and _width(lines[-1] + letter, size) > width:
                 lines.append("")
             lines[-1] += letter

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MAX_ROWS = 64
 
 _PANEL, _GAP, _LABEL, _BAR, _MARGIN = 1.7, 0.14, 1.5, 0.12, 0.15
+_WIDEST, _LEAST = 8.5, 1.05
+"""Inches of all panels of a row, as long as each has so much: a wide figure is shown small, with its words."""
 _TICKS = 0.75
 _TITLE_SIZE, _TEXT_SIZE = 9.0, 8.0
 _LINE = 1.35
@@ -64,13 +66,14 @@ def draw(titles: Sequence[str], rows: Sequence[Row], *, cmap: str = "relevance",
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    heads = [fit(title, _PANEL, _TITLE_SIZE, lines=3) for title in titles]
+    panel = min(_PANEL, max(_LEAST, _WIDEST / len(titles)))
+    heads = [fit(title, panel, _TITLE_SIZE, lines=3) for title in titles]
     head = max(text.count("\n") + 1 for text in heads) * _TITLE_SIZE * _LINE / 72 + 0.06
-    captioned = any(panel.caption for row in rows for panel in row.panels)
+    captioned = any(one.caption for row in rows for one in row.panels)
     foot = _TEXT_SIZE * _LINE / 72 + 0.04 if captioned else 0.0
-    heights = [_height(row) for row in rows]
+    heights = [_height(row, panel) for row in rows]
     bars = any(row.scale is not None for row in rows)
-    width = _MARGIN * 2 + _LABEL + len(titles) * (_PANEL + _GAP) + (_BAR + _TICKS if bars else 0)
+    width = _MARGIN * 2 + _LABEL + len(titles) * (panel + _GAP) + (_BAR + _TICKS if bars else 0)
     height = _MARGIN * 2 + head + sum(heights) + len(rows) * (foot + _GAP) + (0.55 if note else 0)
     page = _Page(Figure(figsize=(width, height), facecolor="white"), width, height)
     FigureCanvasAgg(page.figure)
@@ -78,30 +81,30 @@ def draw(titles: Sequence[str], rows: Sequence[Row], *, cmap: str = "relevance",
     left = _MARGIN + _LABEL + _GAP
     top = _MARGIN + head
     for column, text in enumerate(heads):
-        page.text(left + column * (_PANEL + _GAP) + _PANEL / 2, top - 0.05, text, _TITLE_SIZE, "center", "bottom")
+        page.text(left + column * (panel + _GAP) + panel / 2, top - 0.05, text, _TITLE_SIZE, "center", "bottom")
     if bars:
         bar_title = fit("relevance", _BAR + _TICKS, _TEXT_SIZE, lines=1)
-        page.text(left + len(titles) * (_PANEL + _GAP), top - 0.05, bar_title, _TEXT_SIZE, "left", "bottom")
+        page.text(left + len(titles) * (panel + _GAP), top - 0.05, bar_title, _TEXT_SIZE, "left", "bottom")
     for row, tall in zip(rows, heights, strict=True):
         label = fit(row.label, _LABEL, _TEXT_SIZE, lines=max(1, int(tall * 72 / (_TEXT_SIZE * _LINE))))
         page.text(left - _GAP, top + tall / 2, label, _TEXT_SIZE, "right", "center")
-        for column, panel in enumerate(row.panels):
-            x = left + column * (_PANEL + _GAP)
-            page.image(x, top, _PANEL, tall, panel.image)
-            caption = fit(panel.caption, _PANEL, _TEXT_SIZE, lines=1)
-            page.text(x + _PANEL / 2, top + tall + 0.04, caption, _TEXT_SIZE, "center", "top")
+        for column, one in enumerate(row.panels):
+            x = left + column * (panel + _GAP)
+            page.image(x, top, panel, tall, one.image)
+            caption = fit(one.caption, panel, _TEXT_SIZE, lines=1)
+            page.text(x + panel / 2, top + tall + 0.04, caption, _TEXT_SIZE, "center", "top")
         if row.scale is not None:
-            page.bar(left + len(titles) * (_PANEL + _GAP), top, _BAR, tall, row.scale, cmap)
+            page.bar(left + len(titles) * (panel + _GAP), top, _BAR, tall, row.scale, cmap)
         top += tall + foot + _GAP
     if note:
         page.legend(left, top + 0.05, cmap, fit(note, width - left - _PANEL - 2 * _GAP, _TEXT_SIZE, lines=3))
     return page.figure
 
 
-def _height(row: Row) -> float:
+def _height(row: Row, panel: float) -> float:
     """Inches: the tallest panel's, within limits that keep strips and columns on the page."""
-    ratios = [panel.image.shape[0] / panel.image.shape[1] for panel in row.panels]
-    return _PANEL * float(np.clip(max(ratios), _FLATTEST, _TALLEST))
+    ratios = [one.image.shape[0] / one.image.shape[1] for one in row.panels]
+    return panel * float(np.clip(max(ratios), _FLATTEST, _TALLEST))
 
 
 @dataclass(frozen=True)
