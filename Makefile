@@ -26,7 +26,7 @@ lint: $(VENV)/.package
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p sciexplain
-	cd $(VENV) && bin/lint-imports ../pyproject.toml --no-cache --no-timestamp
+	cd $(VENV) && bin/lint-imports ../pyproject.toml --no-cache
 
 bench: $(VENV)/.package
 	$(BIN)/pip install --quiet --no-deps -c constraints.txt $(BENCH_PEERS)
