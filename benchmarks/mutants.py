@@ -29,7 +29,7 @@ TESTS = (
     "tests/engine/test_properties.py",
     "tests/test_explain_ledger.py",
     "tests/engine",
-    "tests/test_linearize.py",
+    *(f"tests/test_{name}.py" for name in ("explain", "explain_layers", "explain_integers", "linearize", "zoo")),
 )
 """Those first that see most."""
 SECONDS = 400.0
