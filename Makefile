@@ -2,7 +2,7 @@
 #   make demo    train a small network on real digits and explain it
 #   make test    the tests, against the installed package
 #   make lint    ruff, mypy and the directions of imports
-#   make bench   speed beside the peers
+#   make bench   speed beside the peers, hours; tables become pages of the documentation
 #   make docs    the documentation, build/site/index.html
 #   make examples  run the notebooks again, SCIEXPLAIN_DATA names their data
 PYTHON ?= python3
@@ -30,7 +30,7 @@ lint: $(VENV)/.package
 
 bench: $(VENV)/.package
 	$(BIN)/pip install --quiet --no-deps -c constraints.txt $(BENCH_PEERS)
-	set -e; for file in benchmarks/[!_]*.py; do $(BIN)/python $$file; done
+	$(BIN)/python docs/benchmarks.py --all
 
 docs: $(VENV)/.package
 	$(BIN)/python docs/attribution.py

@@ -1,8 +1,10 @@
 """Run benchmarks and keep what they print, with the machine and the day, as pages of the documentation.
 
     python docs/benchmarks.py [NAME ...] [--timeout 120]
+    python docs/benchmarks.py --all
 
-Without names: those that take less than two minutes each with the arguments below. A page is only replaced by a run
+Without names: those that take less than two minutes each with the arguments below. ``--all``: every one as it is meant,
+which takes hours; ``make bench`` does that. A page is only replaced by a run
 that ended well. Figures of a machine that does other things at the same time are worth little: the pages say what it
 was.
 """
@@ -36,7 +38,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "shuffle_speed": ["--rounds", "3"],
     "walk_speed": ["--parts", "a", "b", "--rounds", "3"],
 }
-"""What the pages here were made with; ``make bench`` runs everything with the defaults of each."""
+"""Small settings, which the pages here were made with."""
 
 
 def machine() -> str:
@@ -78,9 +80,9 @@ def shown(printed: str) -> str:
     return "\n\n".join(parts)
 
 
-def run(name: str, timeout: float) -> bool:
+def run(name: str, arguments: list[str], timeout: float | None) -> bool:
     script = ROOT / "benchmarks" / f"{name}.py"
-    arguments, on, began = ARGUMENTS.get(name, []), machine(), time.perf_counter()
+    on, began = machine(), time.perf_counter()
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-W", "ignore", script, *arguments],
@@ -109,12 +111,16 @@ def run(name: str, timeout: float) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="of a file in benchmarks/, without .py")
+    parser.add_argument("--all", action="store_true", help="every benchmark, with its own defaults")
     parser.add_argument("--timeout", type=float, default=120, help="seconds for each")
     asked = parser.parse_args()
     known = {p.stem for p in (ROOT / "benchmarks").glob("[!_]*.py")}
     if unknown := sorted(set(asked.names) - known):
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-    done = [run(name, asked.timeout) for name in asked.names or ARGUMENTS]
+    if asked.all:
+        done = [run(name, [], None) for name in sorted(known)]
+    else:
+        done = [run(name, ARGUMENTS.get(name, []), asked.timeout) for name in asked.names or ARGUMENTS]
     sys.exit(0 if all(done) else 1)
 
 
