@@ -73,7 +73,8 @@ def page(script: Path, arguments: list[str], printed: str, seconds: float, on: s
 def shown(printed: str) -> str:
     """Tables as tables, headings as headings, other lines as they were printed."""
     parts = []
-    for is_markdown, lines in groupby(printed.strip().splitlines(), key=lambda line: line.startswith(("|", "#"))):
+    kept = [line for line in printed.strip().splitlines() if not line.startswith("<!--")]  # would part a table
+    for is_markdown, lines in groupby(kept, key=lambda line: line.startswith(("|", "#"))):
         text = "\n".join(lines).strip("\n")
         if text:
             parts.append(text.replace("### ", "## ") if is_markdown else f"```text\n{text}\n```")
