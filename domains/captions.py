@@ -25,7 +25,7 @@ def _break(text: str, width: float, size: float) -> list[str]:
     lines, blank = [""], ""
     for piece in re.findall(r"[^ _]*_+|[^ _]+| ", text):
         if piece == " ":
-            blank = piece
+            blank += piece
             continue
         longer = lines[-1] + blank + piece if lines[-1] else piece
         blank = ""

@@ -5,6 +5,7 @@ def test_fitting_text_keeps_both_ends_and_all_that_fits() -> None:
     assert fit("short", 2, 8, lines=1) == "short"
     assert fit("two words", 0.4, 8, lines=2) == "two\nwords"
     assert fit("two_words and more", 0.4, 8, lines=4) == "two_\nwords\nand\nmore"
+    assert fit("blanks   stay", 2, 8, lines=1) == "blanks   stay"
     cut = fit("IMG_20240131_0001_final.png" * 3, 1.5, 8, lines=1)
     assert cut.startswith("IMG") and cut.endswith(".png") and "…" in cut and "\n" not in cut
 
