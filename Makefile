@@ -1,6 +1,7 @@
 # Everything runs in .venv, which these rules make: only python3, make and a package index are needed.
 #   make demo    train a small network on real digits and explain it
 #   make test    the tests, against the installed package
+#   make coverage  the same with lines and branches counted: htmlcov/index.html
 #   make lint    ruff, mypy and the directions of imports
 #   make bench   speed beside the peers, hours; tables become pages of the documentation
 #   make docs    the documentation, build/site/index.html
@@ -12,7 +13,7 @@ EXTRAS := images,molecules,molecules-3d,chemprop,genomics,distributed,report,dev
 # Directories are listed too: their time changes when a file is deleted.
 SOURCES := $(shell find sciexplain domains datasets -not -path '*__pycache__*')
 
-.PHONY: demo test lint bench docs examples clean
+.PHONY: demo test coverage lint bench docs examples clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.package
@@ -20,6 +21,9 @@ demo: $(VENV)/.package
 
 test: $(VENV)/.package
 	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+coverage: $(VENV)/.package
+	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=html --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 # mypy runs on the installed package, away from the tree, where sciexplain.domains has its imported name.
 lint: $(VENV)/.package
@@ -62,4 +66,4 @@ $(VENV)/.package: $(VENV)/.dependencies $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist demo htmlcov *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
