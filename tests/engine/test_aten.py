@@ -1,5 +1,7 @@
 """torch's operators are its functions: other names, other argument orders, more results, the same relevance."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,6 +9,7 @@ from rule_tester import randomize, sample
 from torch import nn
 
 import sciexplain as sx
+from sciexplain.engine.handlers.operators import WRITTEN_OUT
 
 aten = torch.ops.aten
 
@@ -263,3 +266,46 @@ def test_programs_are_their_models(composite, decomposed):
     found = sx.explain(program.module(), x, 1, composite=composite, on_unknown="error")
     torch.testing.assert_close(found.score, expected.score, rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(found.relevance, expected.relevance, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(6,), (6, 6), (C, 6, 6)])
+def test_statistics_beside_a_layer_norm_are_torch_s(shape):
+    x, weight, bias = sample(3, C, 6, 6), sample(*shape, seed=1), sample(*shape, seed=2)
+    given = (x, list(shape), weight, bias, EPS)
+    torch.testing.assert_close(WRITTEN_OUT["native_layer_norm"](*given), aten.native_layer_norm(*given))
+
+
+def test_statistics_beside_a_group_norm_are_torch_s():
+    given = (sample(3, C, 6, 6), sample(C, seed=1), sample(C, seed=2), 3, C, 36, 2, EPS)
+    torch.testing.assert_close(WRITTEN_OUT["native_group_norm"](*given), aten.native_group_norm(*given))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(
+    ("a", "b", "ends"),
+    [
+        ((7, 4), (2, 4, 3), [2, 6]),  # rows, the last of no group
+        ((2, 5, 4), (4, 7), [3, 7]),  # columns
+        ((5, 7), (7, 3), [3, 7]),  # what they are summed over
+        ((2, 5, 4), (2, 4, 3), None),
+    ],
+)
+def test_grouped_products_by_hand(a, b, ends, bias):
+    a, b = sample(*a), sample(*b, seed=1)
+    starts = [0, *(ends or [])]
+    spans = list(pairwise(starts))
+    if ends is None:
+        expected = a @ b
+    elif a.ndim == b.ndim == 2:
+        expected = torch.stack([a[:, i:j] @ b[i:j] for i, j in spans])
+    elif a.ndim == 2:
+        expected = torch.cat([*(a[i:j] @ b[k] for k, (i, j) in enumerate(spans)), a.new_zeros(len(a) - ends[-1], 3)])
+    else:
+        expected = torch.cat([a[k] @ b[:, i:j] for k, (i, j) in enumerate(spans)], -1)
+    more = sample(expected.shape[-1], seed=2) if bias else None
+    offs = None if ends is None else torch.tensor(ends)
+    found = WRITTEN_OUT["_grouped_mm"](a, b, offs, more)
+    torch.testing.assert_close(found, expected if more is None else expected + more)
+    single = WRITTEN_OUT["_grouped_mm"](a, b, offs, more, torch.float32)
+    assert found.dtype == torch.float64 and single.dtype == torch.float32
+    torch.testing.assert_close(single, found.float())
