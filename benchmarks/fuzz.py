@@ -472,6 +472,8 @@ def main() -> None:
         importlib.import_module(names[name]).TARGETS[name](Path(file).read_bytes())
         return
     chosen = [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in arguments.targets)]
+    if not chosen:
+        parser.error(f"no target is named {' or '.join(arguments.targets)}, or its domain is not installed")
     if not importlib.util.find_spec("atheris"):
         print("atheris is not installed, so that libFuzzer makes no inputs")
         arguments.share = 0.0
