@@ -10,6 +10,7 @@ from rule_tester import randomize, sample
 from torch import Tensor, nn
 
 import sciexplain as sx
+from sciexplain.engine.torchscript import _overload
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
 
@@ -292,3 +293,11 @@ def test_torch_is_as_before():
     assert torch.equal(found.relevance, explained(net, "epsilon").relevance)
     torch.testing.assert_close(results[0], net(X))
     assert (torch._C.ScriptMethod.__call__, torch._C.ScriptFunction.__call__) == before
+
+
+def test_operators_by_their_schemas():
+    add = _overload("aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor")
+    assert add(torch.ones(2), torch.ones(2), 3).tolist() == [4, 4]  # keywords by position, too
+    assert _overload("aten::relu(Tensor self) -> Tensor") is torch.ops.aten.relu.default
+    assert _overload("nowhere::nothing(Tensor self) -> Tensor") is None
+    assert _overload("aten::relu.missing(Tensor self) -> Tensor") is None
