@@ -75,15 +75,17 @@ def read_expression(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], NDArr
     rows: dict[str, list[float]] = {}
     for number, line in enumerate(lines, 2):
         gene, *cells = line.split("\t")
-        place = f"{path.name}:{number}"
+        place, called = f"{path.name}:{number}", gene[:80]
         if len(cells) != len(patients):
-            raise DataError(f"{place}: {gene} has {len(cells)} values; expected {len(patients)}, one for each patient")
+            raise DataError(
+                f"{place}: {called} has {len(cells)} values; expected {len(patients)}, one for each patient"
+            )
         if gene in rows:
-            raise DataError(f"{place}: {gene} is there already; expected each gene once")
+            raise DataError(f"{place}: {called} is there already; expected each gene once")
         try:
             rows[gene] = [float(cell) for cell in cells]
         except ValueError as error:
-            raise DataError(f"{place}: {gene}: {error}") from error
+            raise DataError(f"{place}: {called}: {str(error)[:200]}") from error
     return tuple(rows), patients, np.array(list(rows.values())).T
 
 

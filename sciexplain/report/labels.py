@@ -85,8 +85,9 @@ def npz_labels(path: Path) -> NDArray[Any] | None:
             labels = archive.get("labels")
     except Exception as error:  # zipfile, zlib and NumPy answer a damaged archive with many kinds
         raise DataError(f"{path} cannot be read as NPZ: {type(error).__name__}: {str(error)[:200]}") from error
-    if labels is not None and labels.ndim != 1:
-        raise DataError(f"{path}: found labels of shape {labels.shape}; expected (N,)")
+    if labels is not None and getattr(labels, "ndim", None) != 1:  # what is no array comes as bytes
+        found = f"of shape {labels.shape}" if isinstance(labels, np.ndarray) else "that are no array"
+        raise DataError(f"{path}: found labels {found}; expected (N,)")
     return labels
 
 

@@ -155,10 +155,10 @@ class Run:
     def summaries(self) -> Iterator[Mapping[str, Any]]:
         """What each shard tells of itself: its number of ``rows``, ``failed`` samples, and operations ``unknown``."""
         for path in self.shards.values():
-            metadata = pa.parquet.read_metadata(path)
             try:
+                metadata = pa.parquet.read_metadata(path)
                 told = json.loads((metadata.metadata or {}).get(b"sciexplain", b"{}"))
-            except ValueError as error:
+            except (pa.ArrowException, ValueError, OSError) as error:  # names that are not UTF-8 are a ValueError
                 raise DataError(f"{path} is damaged: {error}; delete it, and the run makes it again") from error
             yield {"failed": 0, "unknown": [], **told, "rows": metadata.num_rows}
 

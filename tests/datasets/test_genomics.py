@@ -113,6 +113,13 @@ def test_bad_rows_of_expression(tmp_path, text, message):
         read_expression(path)
 
 
+def test_what_is_told_of_a_bad_cell_is_short(tmp_path):
+    (tmp_path / "a.txt").write_text(f"gene\tp\n{'G' * 9000}\t3{'e' * 9000}\n")
+    with pytest.raises(DataError, match="could not convert") as error:
+        read_expression(tmp_path / "a.txt")
+    assert len(str(error.value)) < 400
+
+
 def test_classes(tmp_path):
     path = tmp_path / "c.cls"
     path.write_text("3 2 1\n# ALL AML\nAML ALL AML\n")

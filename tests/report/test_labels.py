@@ -1,5 +1,7 @@
 """True classes, from tables and archives, by name and by number."""
 
+import zipfile
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
@@ -60,6 +62,14 @@ def test_npz_in_the_order_of_attempts(tmp_path):
 def test_what_is_no_label_is_told(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
         _of(_csv(tmp_path, text))
+
+
+def test_labels_of_an_archive_that_are_no_array(tmp_path):
+    path = tmp_path / "labels.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("labels", b"cat")
+    with pytest.raises(DataError, match=r"expected \(N,\)"):
+        read_labels(path, None)
 
 
 def test_npz_without_labels_is_told_or_has_none_of_its_own(tmp_path):

@@ -53,3 +53,12 @@ def test_a_later_format_is_refused(tmp_path):
     (tmp_path / "run.json").write_text('{"format": "sciexplain-run", "format_version": 2}')
     with pytest.raises(DataError, match="run format 2"):
         open_run(tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, b"PAR1"])
+def test_a_damaged_shard_is_named(run, content):
+    path = next(iter(run.shards.values()))
+    # a column whose name is not UTF-8 any more
+    path.write_bytes(path.read_bytes().replace(b"relevance", b"\xbcelevance") if content is None else content)
+    with pytest.raises(DataError, match=r"part-000000\.parquet is damaged"):
+        list(run.summaries())
