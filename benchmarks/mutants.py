@@ -30,6 +30,7 @@ TESTS = (
     "tests/test_explain_ledger.py",
     "tests/engine",
     *(f"tests/test_{name}.py" for name in ("explain", "explain_layers", "explain_integers", "linearize", "zoo")),
+    "tests/concepts",
 )
 """Those first that see most."""
 SECONDS = 400.0
