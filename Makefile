@@ -34,6 +34,7 @@ lint: $(VENV)/.package
 
 bench: $(VENV)/.package
 	$(BIN)/pip install --quiet --no-deps -c constraints.txt $(BENCH_PEERS)
+	$(BIN)/pip install --quiet -c constraints.txt cosmic-ray
 	$(BIN)/python docs/benchmarks.py --all
 
 docs: $(VENV)/.package
@@ -52,7 +53,7 @@ $(VENV)/.created:
 
 # Peers to compare with, and libraries of architectures; what they state to require would replace torch.
 PEERS := quantus tangermeme timm torchvision zennit
-BENCH_PEERS := atheris cosmic-ray lxt
+BENCH_PEERS := atheris lxt
 $(VENV)/.dependencies: $(VENV)/.created constraints.txt pyproject.toml
 	$(BIN)/pip install --quiet -c constraints.txt '.[$(EXTRAS)]'
 	$(BIN)/pip install --quiet --no-deps -c constraints.txt $(PEERS)

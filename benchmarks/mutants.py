@@ -60,6 +60,8 @@ def drawn(folder: Path, count: int, seed: int, only: str) -> list[tuple[str, str
     modules = sorted((folder / "tree" / "sciexplain" / "engine").rglob("*.py"))
     modules = [str(path.relative_to(folder / "tree")) for path in [folder / "tree/sciexplain/rules.py", *modules]]
     modules = [name for name in modules if re.search(only, name)]
+    if not modules:
+        return []
     settings = folder / "settings.toml"
     listed = ", ".join(f'"{name}"' for name in modules)
     settings.write_text(
@@ -139,11 +141,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="Modules whose path this is found in.")
     asked = parser.parse_args()
+    if not Path(sys.executable).with_name("cosmic-ray").exists():
+        parser.error("cosmic-ray is not installed beside this Python; run: pip install -c constraints.txt cosmic-ray")
     console = Console()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         copied(folder)
         mutants = drawn(folder, asked.count, asked.seed, asked.only)
+        if not mutants:
+            parser.error(f"--only {asked.only}: nothing to change in the rules or the engine has that in its path")
         survivors = []
         for mutant in track(mutants, "mutants", console=console):
             dead, diff = killed(folder, mutant)
