@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ from sciexplain.report.columns import numbers_of
 from sciexplain.report.payload import rounded
 from sciexplain.runs import Run
 
-_MEMBERS = 24
-"""Of each cluster, those nearest its mean: the page shows some of them that have a drawing."""
+_SHOWN = 6
+"""Samples of each cluster that the page draws: those nearest its mean that have a drawing."""
 _SIDE, _LENGTH = 64, 400
 """Most entries along a side of a mean map, and of a mean profile."""
 
@@ -30,11 +30,22 @@ class Audit:
     clusters
         Of each sample by its id, counted from 1, as the gallery filters by it; samples outside the audit are missing.
     page
-        What ``assets/audit.js`` draws, as ``data/audit.js``.
+        What ``assets/audit.js`` draws, as ``data/audit.js``; members of clusters by their numbers, nearest first.
     """
 
     clusters: Mapping[str, int]
     page: Mapping[str, Any]
+
+    def drawn(self, numbers: Collection[int]) -> Mapping[str, Any]:
+        """The page with a few members of each cluster, of those samples that have a drawing.
+
+        It knows then how much room they take before the first of them is loaded.
+        """
+        clusters = [
+            {**one, "members": [number for number in one["members"] if number in numbers][:_SHOWN]}
+            for one in self.page["clusters"]
+        ]
+        return {**self.page, "clusters": clusters}
 
 
 def read_audit(run: Run) -> Audit | None:
@@ -75,12 +86,11 @@ def _cluster(
     shape: Sequence[int],
     mean: NDArray[np.float64] | None,
 ) -> dict[str, Any]:
-    known = [numbers[name] for name in one["members"] if name in numbers]
     return {
         **{name: one[name] for name in ("cluster", "class", "samples", "alarm", "place", "p", "suspicion", "where")},
         "share": one["samples"] / max(1, sizes[one["class"]]),
         "parts": [[name, part["value"], part["words"]] for name, part in one["parts"].items()],
-        "members": known[:_MEMBERS],
+        "members": [numbers[name] for name in one["members"] if name in numbers],
         "mean": None if mean is None else {"of": shape, "shape": mean.shape, "values": rounded(mean.ravel(), 4)},
     }
 

@@ -191,14 +191,15 @@ class _Writing:
         columns = read_columns(run, labels)
         errors = run.errors
         audit = read_audit(run)
-        drawn, there = write_samples(data, self.content, chosen(columns, samples).tolist(), self.say)
+        drawn, numbers = write_samples(data, self.content, chosen(columns, samples).tolist(), self.say)
+        there = frozenset(numbers)
         self.say("writing rows")
-        rows = write_rows(data, run, columns, None if audit is None else audit.clusters, frozenset(there))
+        rows = write_rows(data, run, columns, None if audit is None else audit.clusters, there)
         self.say("gathering findings")
         tables = self._tables()
         data.write("overview", overview(columns))
         if audit is not None:
-            data.write("audit", audit.page)
+            data.write("audit", audit.drawn(there))
         names = self._names()
         report = {
             **names,

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from matplotlib.colors import to_rgb
-from report_pages import until
+from report_pages import shift, until
 from report_runs import Dots, make_run
 
 import sciexplain as sx
@@ -91,13 +91,23 @@ def test_clusters_with_their_samples(run, found, table):
     assert [one["samples"] for one in page["clusters"]] == [len(one) for one in found]
     for one, cluster in zip(page["clusters"], found, strict=True):
         own = table.iloc[cluster.members]
-        assert one["members"] == own["number"].tolist()[:24]
+        assert one["members"] == own["number"].tolist()
         assert one["share"] == pytest.approx(len(cluster) / (table["target"] == cluster.target).sum())
         mean = np.stack(own["relevance"]).mean(0)
         np.testing.assert_allclose(one["mean"]["values"], mean, rtol=1e-3, atol=1e-6)
     assert sum(one["samples"] for one in page["clusters"]) == ROWS
     assert page["points"]["number"] == table["number"].tolist()
     assert [one["class"] for one in page["classes"]] == list(range(CLASSES))
+
+
+def test_members_are_those_nearest_the_mean_that_have_a_drawing(run, found):
+    audit = read_audit(run)
+    undrawn = {one["members"][0] for one in audit.page["clusters"]}
+    drawn = frozenset(audit.page["points"]["number"]) - undrawn
+    shown = audit.drawn(drawn)
+    for one, of in zip(shown["clusters"], audit.page["clusters"], strict=True):
+        assert one == of | {"members": of["members"][1:7]}
+    assert all(one["members"] == [] for one in audit.drawn(frozenset())["clusters"])
 
 
 def test_of_one_output_relevance_speaks_for_its_sign(tmp_path):
@@ -283,6 +293,10 @@ def test_the_same_as_tables(opened, report, found, table):
     page.locator("summary").click()
     rows = page.get_by_role("table", name="All samples").locator("tbody tr")
     assert rows.first.locator("a").get_attribute("href") == f"sample.html#{table['number'][0]}"
+
+
+def test_nothing_moves_once_it_is_there(opened, report):
+    assert shift(opened, report, "audit.html") < 0.1
 
 
 def test_eigenvalues_of_each_class(opened, report, found):

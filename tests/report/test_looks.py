@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import report_runs
+from report_pages import shift
 from report_runs import Dots, make_run
 
 from sciexplain.report.write import write_report
@@ -67,15 +68,7 @@ def test_printed_it_is_dark_on_white_without_controls(opened, report, name):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_nothing_moves_once_it_is_there(opened, report, name):
-    page = opened(report, name)
-    page.add_init_script(
-        """window.shift = 0;
-        new PerformanceObserver((list) => list.getEntries().forEach((entry) => { window.shift += entry.value; }))
-          .observe({ type: 'layout-shift', buffered: true });"""
-    )
-    page.reload()
-    page.wait_for_timeout(400)
-    assert page.evaluate("window.shift") < 0.1  # "good" by Web Vitals
+    assert shift(opened, report, name) < 0.1
 
 
 @pytest.mark.parametrize("name", PAGES)

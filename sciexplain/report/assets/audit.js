@@ -4,7 +4,7 @@
 (() => {
   const { by, element, svg, rows, load, fail, table, number, signed, whole, percent, className, context } = sciexplain;
   const report = sciexplain.report(), view = sciexplain.views[report.view] ?? {};
-  const CARDS = 10, THUMBNAILS = 6, NEAR = 14, SIDE = 440, ROOM = 16;
+  const CARDS = 10, NEAR = 14, SIDE = 440, ROOM = 16;
   const COLOURS = 10; // --audit-0 and so on; further clusters are grey
   const hue = (rank) => (rank < COLOURS ? `var(--audit-${rank})` : "var(--strong)");
   const forever = new AbortController().signal;
@@ -192,10 +192,11 @@
       element("p", {}, element("a", { href: `gallery.html#cluster=${one.cluster}` }, many(one.samples, "sample")), `, ${percent(one.share)} of its class · suspicion ${number(one.suspicion, 2)} of 1`, one.alarm ? ` · p ${one.p === 0 ? "< 10⁻¹⁵" : number(one.p, 2)}` : "", " · ", element("bdi", {}, one.where)),
       element("div", { class: "audit-body" }, element("div", { class: "audit-parts" }, told.map(bar)), mean, members));
     drawMean(mean, one);
+    const fillIn = representatives(members, one);
     const wait = new IntersectionObserver(([seen]) => {
       if (!seen.isIntersecting) return;
       wait.disconnect();
-      representatives(members, one);
+      fillIn();
     }, { rootMargin: "400px" });
     wait.observe(made);
     return made;
@@ -218,23 +219,21 @@
     }
   }
 
-  async function representatives(members, one) {
-    const chosen = [];
-    try {
-      for (const n of one.members) {
-        if (chosen.length === THUMBNAILS) break;
-        const position = await rows.position(n), [row] = position < 0 ? [] : await rows.at([position]);
-        if (row?.detail) chosen.push(row);
-      }
-    } catch (error) { return fail(members, error); }
-    if (!chosen.length) return members.append(element("p", { class: "quiet" }, "None of its samples has a drawing in this report."));
-    for (const row of chosen) {
-      const thumb = element("span", { class: "audit-thumb" });
+  // Frames of their full size at once, so that nothing below moves when what is in them comes, by the function returned.
+  function representatives(members, one) {
+    if (!one.members.length) members.append(element("p", { class: "quiet" }, "None of its samples has a drawing in this report."));
+    const frames = one.members.map((n) => {
+      const thumb = element("span", { class: "audit-thumb" }), name = element("bdi", { class: "name" }, "\u00a0");
       framed(thumb);
-      members.append(element("a", { class: "audit-member", href: sample(row.number, one.cluster), title: row.name }, thumb, element("bdi", { class: "name" }, row.name)));
-      thumbnail(thumb, row.number);
-    }
-    return null;
+      const link = element("a", { class: "audit-member", href: sample(n, one.cluster) }, thumb, name);
+      members.append(link);
+      return async () => {
+        thumbnail(thumb, n);
+        const [row] = await rows.at([await rows.position(n)]);
+        name.textContent = link.title = row.name;
+      };
+    });
+    return () => Promise.all(frames.map((fill) => fill())).catch((error) => fail(members, error));
   }
   function framed(thumb) {
     const { width = 96, aspect = "1 / 1" } = view.tile ?? {};
