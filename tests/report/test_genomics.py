@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from report_pages import until
+from report_pages import shift, until
 from typer.testing import CliRunner
 
 from sciexplain.cli import app
@@ -275,6 +275,11 @@ def test_classes_are_the_models(run):
 
 
 # ---- in a browser
+
+
+@pytest.mark.parametrize("name", ["sample.html#1", "findings.html"])
+def test_nothing_moves_once_it_is_there(opened, report, name):
+    assert shift(opened, report, name) < 0.1
 
 
 def sequence(opened, report, number, **look):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from report_pages import until
+from report_pages import shift, until
 from typer.testing import CliRunner
 
 from sciexplain.cli import app
@@ -209,6 +209,11 @@ def test_findings(run, rows):
 
 
 # ---- in a browser
+
+
+@pytest.mark.parametrize("name", ["sample.html#1", "findings.html"])
+def test_nothing_moves_once_it_is_there(opened, report, name):
+    assert shift(opened, report, name) < 0.1
 
 
 def sample_page(opened, report, number=0, **options):

@@ -14,7 +14,7 @@ import torch
 from ase.build import molecule as ase_molecule
 from rdkit import Chem
 from rdkit.Chem import AllChem
-from report_pages import until
+from report_pages import shift, until
 from torch_geometric.nn import GIN, global_add_pool
 from typer.testing import CliRunner
 
@@ -286,6 +286,11 @@ def methyls(a):
 
 
 # ---- in a browser
+
+
+@pytest.mark.parametrize("name", ["sample.html#1", "findings.html"])
+def test_nothing_moves_once_it_is_there(opened, report, name):
+    assert shift(opened, report, name) < 0.1
 
 
 def sample_page(opened, report, number=ASPIRIN, *, solid=True, **options):

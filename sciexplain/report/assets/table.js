@@ -22,7 +22,7 @@
     },
     image(value, alt) {
       const shown = typeof value === "string" && PICTURE.test(value);
-      return element("td", { class: "image" }, shown ? element("img", { src: value, alt, loading: "lazy" }) : null);
+      return element("td", { class: "image" }, shown ? element("img", { src: value, alt }) : null);
     },
   };
   const titled = ({ name, unit }) => (unit ? `${name} (${unit})` : name);
