@@ -157,7 +157,7 @@ def edit_of(given: Any, full: tuple[int, ...], speaks: NDArray[np.int64] | None 
 
 def _described(region: NDArray[np.bool_]) -> str:
     if region.ndim == 2:
-        rows, columns = (np.flatnonzero(region.any(axis)) for axis in (1, 0))
-        return f"rows {rows[0]}–{rows[-1]}, columns {columns[0]}–{columns[-1]}"
+        sides = (("row", np.flatnonzero(region.any(1))), ("column", np.flatnonzero(region.any(0))))
+        return ", ".join(f"{name} {at[0]}" if len(at) == 1 else f"{name}s {at[0]}–{at[-1]}" for name, at in sides)
     places = np.flatnonzero(region)
     return f"feature{'s' * (len(places) > 1)} " + ", ".join(map(str, places[:5])) + ", …" * (len(places) > 5)

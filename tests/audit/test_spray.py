@@ -38,7 +38,7 @@ def test_a_planted_tag_is_found_whole():
     first = found[0]
     assert found.alarm and found.alarms == (first,)
     assert first.target == 0 and sorted(first.members) == PLANTED.tolist()
-    assert first.region[1, 1] and first.region.sum() == 1 and first.where == "rows 1–1, columns 1–1"
+    assert first.region[1, 1] and first.region.sum() == 1 and first.where == "row 1, column 1"
     assert first.parts["in a corner or at the border"].value == pytest.approx(1 / 3, abs=1e-6)
     assert first.label == 0 and first.purity == 1
     assert np.allclose(first.average, maps[PLANTED].mean(0))
