@@ -74,8 +74,8 @@ print(f"held out: accuracy {right.mean:.0%} (95 % interval {right.low:.0%} to {r
 print(f"          always saying the more frequent answer: {max(truth.mean(), 1 - truth.mean()):.0%}")
 
 # %% [markdown]
-# The Ames test itself is reproduced in about 85 % of cases (Ferrari and Gini 2010, Chem. Cent. J. 4 Suppl 1:S2), so that
-# there is not much more to be had. The network is worth an explanation.
+# The Ames test itself is reproduced in about 85 % of cases (Ferrari and Gini 2010, Chem. Cent. J. 4 Suppl 1:S2), so
+# that there is not much more to be had. The network is worth an explanation.
 #
 # ## How shall we ask?
 #

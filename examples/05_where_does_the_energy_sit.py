@@ -85,8 +85,8 @@ for name, (given, seed) in {"QM7": (data, 0), "QM7, seed 1": (data, 1), "xTB": (
     print(f"{name:12} held-out error {error:.1f} kcal/mol; a constant for each element: {fitted(given):.1f}")
 
 # %% [markdown]
-# The published SchNet errs by 0.3 kcal/mol on QM9, trained on a hundred thousand molecules (Schütt et al. 2018, J. Chem.
-# Phys. 148:241722). Ours has learnt most of what goes beyond composition, and is well short of such accuracy.
+# The published SchNet errs by 0.3 kcal/mol on QM9, trained on a hundred thousand molecules (Schütt et al. 2018, J.
+# Chem. Phys. 148:241722). Ours has learnt most of what goes beyond composition, and is well short of such accuracy.
 #
 # ## Atoms
 #

@@ -4,6 +4,7 @@ import functools
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import sciexplain as sx
@@ -65,3 +66,16 @@ def test_explaining_leaves_buffers_as_they_were(model):
     e = sx.explain(model, x, 1, ledger=True)
     assert all(torch.equal(v, before[k]) for k, v in NETWORK.state_dict().items())
     torch.testing.assert_close(e.relevance, sx.explain(NETWORK.eval(), x, 1).relevance)
+
+
+@pytest.mark.parametrize("drops", [
+    lambda x, p: F.dropout(x, p, True), lambda x, p: F.dropout(x, p=p, training=True),
+    lambda x, p: torch.dropout(x, p, True), lambda x, p: F.alpha_dropout(x, p, True),
+])  # fmt: skip
+def test_dropout_of_nothing_is_no_training(drops, recwarn):
+    weight, x = torch.randn(4, 3).double(), torch.randn(2, 3).double()
+    sx.explain(lambda x: F.linear(drops(x, 0.0), weight), x, 1)
+    assert not [one for one in recwarn if "training mode" in str(one.message)]
+    with pytest.warns(UserWarning, match=r"training mode \(.*dropout"):
+        found = sx.explain(lambda x: F.linear(drops(x, 0.5), weight), x, 1)
+    torch.testing.assert_close(found.relevance, x * weight[1], rtol=1e-3, atol=1e-5)

@@ -53,6 +53,7 @@ MORE = {
     "logsumexp of two dimensions": lambda x: x + x.view(3, 2, 3).logsumexp((1, 2))[:, None],
     "std": lambda x: x / x.std(1, keepdim=True),
     "linalg.norm": lambda x: x * torch.linalg.norm(x, dim=1, keepdim=True),
+    "count of entries": lambda x: x * torch.linalg.vector_norm(x, 0, dim=1, keepdim=True),
 }  # fmt: skip
 
 

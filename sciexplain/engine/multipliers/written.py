@@ -143,6 +143,8 @@ def vector_norm(x: Tensor, ord: Any = 2, dim: Dims = None, keepdim: bool = False
         return x.abs().amax(dims, keepdim=keepdim)
     if ord == -math.inf:
         return x.abs().amin(dims, keepdim=keepdim)
+    if ord == 0:
+        return (x != 0).to(x.dtype).sum(dims, keepdim=keepdim)
     if ord == 1:
         return x.abs().sum(dims, keepdim=keepdim)
     if ord == 2:
