@@ -56,14 +56,15 @@ def from_smiles(smiles: str, *, name: str = "", source: str = "", labels: Mappin
     with rdkit_log() as reason:
         try:
             mol = chem.MolFromSmiles(text)
-            why = reason()
+            why = reason() if mol is None else ""
         except Exception as error:  # such as malformed CXSMILES, which has a family of exceptions of its own
             mol, why = None, one_line(str(error))
     if mol is None:
         raise DataError(f"found {quoted(text)}, which RDKit does not read: {why or 'not a valid SMILES'}")
     if not name and mol.HasProp("_Name"):
         name = mol.GetProp("_Name").strip()
-    return from_mol(mol, name=name or first, source=source, labels=labels)
+    check_number(mol.GetNumAtoms())
+    return _molecule(mol, name or first, source, labels)
 
 
 def from_mol(mol: Any, *, name: str = "", source: str = "", labels: Mapping[str, Any] | None = None) -> Molecule:
@@ -78,18 +79,22 @@ def from_mol(mol: Any, *, name: str = "", source: str = "", labels: Mapping[str,
     DataError
         No atoms or too many, impossible positions, or what RDKit cannot sanitize.
     """
-    chem: Any = require("rdkit.Chem", extra="molecules")
-    count = mol.GetNumAtoms()
-    check_number(count)
+    check_number(mol.GetNumAtoms())
     if mol.NeedsUpdatePropertyCache() or not _has_rings(mol):
         mol = sanitized(mol)
+    return _molecule(mol, name or _name_of(mol), source, labels)
+
+
+def _molecule(mol: Any, name: str, source: str, labels: Mapping[str, Any] | None) -> Molecule:
+    """From one that is sanitized."""
+    chem: Any = require("rdkit.Chem", extra="molecules")
     positions = None
     if mol.GetNumConformers() and mol.GetConformer().Is3D():
         positions = np.asarray(mol.GetConformer().GetPositions(), np.float64)
         check_positions(positions)
     return Molecule(
-        numbers=np.array([mol.GetAtomWithIdx(i).GetAtomicNum() for i in range(count)], np.int64),
-        name=name or _name_of(mol),
+        numbers=np.array([atom.GetAtomicNum() for atom in map(mol.GetAtomWithIdx, range(mol.GetNumAtoms()))], np.int64),
+        name=name,
         mol=mol,
         positions=positions,
         charge=chem.GetFormalCharge(mol),

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from sciexplain.runs.batches import Batches, Numbered, Outcome, outcomes
 from sciexplain.runs.format import Failure
+from sciexplain.runs.interpreter import tuned
 from sciexplain.runs.memory import Plan
 from sciexplain.runs.shard import Shard
-from sciexplain.runs.threads import Behind, ahead, quick_switches
+from sciexplain.runs.threads import Behind, ahead
 from sciexplain.runs.work import Answer, Attempt, Sample, Work
 
 _NUMBERS_AHEAD = 1 << 24
@@ -77,7 +78,7 @@ def explain_shards(work: Work, shards: Iterable[int], order: Order, advance: Cal
 
     attempts = _attempts(work, shards, order.plan.shard, order.end)
     writer = _Writer(work, order, advance)
-    with quick_switches(), Behind(writer) as behind, ahead(attempts, _size, _NUMBERS_AHEAD) as coming:
+    with tuned(), Behind(writer) as behind, ahead(attempts, _size, _NUMBERS_AHEAD) as coming:
         for entry in coming:
             if isinstance(entry, _Entry) and isinstance(entry.attempt, Sample):
                 for outcome in explained(batches.add(Numbered(entry.number, entry.attempt))):

@@ -102,7 +102,10 @@ class Shard:
 
     def _write_table(self, folder: str, table: pa.Table) -> None:
         path = self._made(folder) / f"{PART.format(self.number)}.parquet"
-        written(path, lambda file: pa.parquet.write_table(table, file, compression="zstd"), durable=True)
+        # Real numbers hardly repeat: a dictionary of them would take half of the time and a quarter of the room.
+        repeating = [f.name for f in table.schema if pa.types.is_string(f.type) or pa.types.is_integer(f.type)]
+        options = {"compression": "zstd", "use_dictionary": repeating}
+        written(path, lambda file: pa.parquet.write_table(table, file, **options), durable=True)
 
     def _made(self, name: str) -> Path:
         folder = self._folder / name

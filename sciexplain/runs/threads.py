@@ -1,6 +1,5 @@
 """Reading ahead and writing behind in threads of their own."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from queue import Full, Queue
@@ -12,21 +11,6 @@ T = TypeVar("T")
 _CHUNK = 64
 _CHUNKS = 4
 _POLL_SECONDS = 0.2
-_SWITCH_SECONDS = 5e-4
-
-
-@contextmanager
-def quick_switches() -> Iterator[None]:
-    """Threads take turns more often than by default, so that the one that explains waits less for the others.
-
-    Every operation of PyTorch gives the interpreter away and wants it back.
-    """
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(before, _SWITCH_SECONDS))
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 @contextmanager

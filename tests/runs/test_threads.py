@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from sciexplain.runs.threads import Behind, ahead, quick_switches
+from sciexplain.runs.threads import Behind, ahead
 
 
 def test_items_come_in_order_and_some_before_they_are_asked_for():
@@ -94,12 +94,3 @@ def test_an_error_inside_still_lets_it_finish():
         behind.put(1)
         raise KeyboardInterrupt
     assert done == [1]
-
-
-def test_threads_take_turns_as_before_afterwards():
-    import sys
-
-    before = sys.getswitchinterval()
-    with quick_switches():
-        assert sys.getswitchinterval() <= 0.001
-    assert sys.getswitchinterval() == before
