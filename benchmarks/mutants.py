@@ -31,6 +31,7 @@ TESTS = (
     "tests/engine",
     *(f"tests/test_{name}.py" for name in ("explain", "explain_layers", "explain_integers", "linearize", "zoo")),
     "tests/concepts",
+    "tests/methods/test_weights.py",
 )
 """Those first that see most."""
 SECONDS = 400.0

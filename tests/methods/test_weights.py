@@ -260,6 +260,26 @@ def test_parameters_outside_layers(name):
     assert not found.uncredited
 
 
+def test_what_cancels_exactly_credits_nothing():
+    class Difference(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.plus, self.minus = nn.Parameter(torch.empty(4)), nn.Parameter(torch.empty(4))
+
+        def forward(self, x):
+            return x * x + (self.plus - self.minus)
+
+    net = randomize(Difference())
+    with torch.no_grad():
+        net.minus[1] = net.plus[1]
+    found = sx.weight_relevance(net, sample(3, 4), sample(3, 4, seed=7), composite=LRP0, on_unknown="error").relevance
+    assert found["plus"][1] == found["minus"][1] == 0
+    kept = torch.tensor([0, 2, 3])
+    ratio = -(net.minus / net.plus)[kept]
+    torch.testing.assert_close(found["minus"][kept], found["plus"][kept] * ratio, rtol=1e-9, atol=1e-12)
+    assert found["plus"][kept].abs().min() > 0
+
+
 class Tokens(nn.Module):
     def __init__(self):
         super().__init__()
