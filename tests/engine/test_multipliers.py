@@ -119,6 +119,22 @@ def test_softmax_by_hand_and_by_name_add_up_without_overflow():
     torch.testing.assert_close(found.relevance.sum(1), torch.ones(1).double())
 
 
+@pytest.mark.parametrize("step", [1e-5, 1e-7, 1e-9])
+@pytest.mark.parametrize("function", [torch.softmax, torch.log_softmax, torch.logsumexp])
+def test_close_to_the_reference_the_multipliers_are_the_gradient(function, step):
+    x, direction = sample(4, 6), sample(4, 6, seed=3)
+    x0 = x + step * direction
+
+    def net(v):
+        made = function(v, 1)
+        return made if made.ndim == 2 else made[:, None]
+
+    found = sx.explain(net, x, 0, method="deeplift", reference=x0)
+    middle = ((x + x0) / 2).requires_grad_()
+    (gradient,) = torch.autograd.grad(net(middle)[:, 0].sum(), middle)
+    torch.testing.assert_close(found.relevance / (x - x0), gradient, rtol=1e-9, atol=1e-10)
+
+
 def test_attention_adds_up():
     attention = randomize(nn.MultiheadAttention(6, 2, batch_first=True))
     head = randomize(nn.Linear(6, 2), 1)

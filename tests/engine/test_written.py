@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from rule_tester import sample
 
+from sciexplain.engine.handlers import product
 from sciexplain.engine.multipliers import written
 
 X, OTHER = sample(3, 4, 5), sample(3, 4, 5, seed=1)
@@ -14,6 +15,10 @@ LONG, WIDE = sample(2, 4, 9), sample(2, 4, 8, 7)
 WEIGHT, BIAS, MEAN = (sample(4, seed=seed) for seed in (2, 3, 4))
 VARIANCE = sample(4, seed=5).square() + 0.1
 TIED = torch.tensor([[0.0, -2.0, 3.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
+
+FORMULAS = written.WRITTEN_OUT | product.WRITTEN_OUT
+LEFT, RIGHT, SQUARE = sample(3, 5, 2, seed=8), sample(3, 2, 4, seed=9), sample(5, 4, seed=10)
+SCALED = {"beta": 0.3, "alpha": 1.7}
 
 #: PyTorch's function and calls of it, which are those of the formula as well
 CALLS = {
@@ -62,6 +67,22 @@ CALLS = {
         (X, WEIGHT, BIAS, None, None, True, 0.1, 0.3, False), (WIDE, None, None, None, None, True, 0.1, 0.3, False),
         (X, WEIGHT, BIAS, MEAN, VARIANCE, False, 0.1, 0.3, False),
     ]),
+    "addmm": (torch.addmm, [(SQUARE, LEFT[0], RIGHT[0]), ((SQUARE[0], LEFT[0], RIGHT[0]), SCALED)]),
+    "addmv": (torch.addmv, [
+        (SQUARE[:, 0], LEFT[0], RIGHT[0, :, 0]), ((SQUARE[:, 0], LEFT[0], RIGHT[0, :, 0]), SCALED),
+    ]),
+    "baddbmm": (torch.baddbmm, [(SQUARE, LEFT, RIGHT), ((SQUARE, LEFT, RIGHT), SCALED)]),
+    "addbmm": (torch.addbmm, [(SQUARE, LEFT, RIGHT), ((SQUARE, LEFT, RIGHT), SCALED)]),
+    "addr": (torch.addr, [(SQUARE, SQUARE[:, 1], SQUARE[2]), ((SQUARE, SQUARE[:, 1], SQUARE[2]), SCALED)]),
+    "addcmul": (torch.addcmul, [(X, OTHER, X), ((X, OTHER, X[0]), {"value": 0.3})]),
+    "addcdiv": (torch.addcdiv, [(X, OTHER, X), ((X, OTHER, X[0]), {"value": 0.3})]),
+    "lerp": (torch.lerp, [(X, OTHER, 0.3), (X, OTHER, OTHER[0].abs())]),
+    "var_mean": (torch.var_mean, [
+        (X,), (X, 1), ((X, (0, 2)), {"keepdim": True}), (X, 1, False, True), (X, 1, True),
+        ((X, 1), {"correction": 0, "keepdim": True}),
+    ]),
+    "std_mean": (torch.std_mean, [(X,), (X, 1, False, True), ((X, (0, 2)), {"correction": 2})]),
+    "cosine_similarity": (F.cosine_similarity, [(X, OTHER), (X, OTHER, 2), (X, OTHER[0], -1), (0 * X, OTHER)]),
 }  # fmt: skip
 
 
@@ -71,7 +92,7 @@ CALLS = {
 def test_it_is_the_function(name, number):
     function, calls = CALLS[name]
     arguments, options = calls[number] if isinstance(calls[number][0], tuple) else (calls[number], {})
-    found, expected = written.WRITTEN_OUT[name](*arguments, **options), function(*arguments, **options)
+    found, expected = FORMULAS[name](*arguments, **options), function(*arguments, **options)
     for ours, theirs in zip(_tensors(found), _tensors(expected), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-14)
 
@@ -81,7 +102,7 @@ def _tensors(made):
 
 
 def test_the_table_is_complete():
-    assert CALLS.keys() == written.WRITTEN_OUT.keys()
+    assert CALLS.keys() == FORMULAS.keys()
 
 
 def test_more_subtracted_than_there_is_is_infinite():
