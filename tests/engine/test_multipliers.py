@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from operations import ABSORBING, CONSERVING, SPELLINGS, Net
+from operations import ABSORBING, CONSERVING, SPELLINGS, Net, batchwise
 from rule_tester import randomize, sample
 from torch import nn
 
@@ -102,6 +102,15 @@ def test_completeness(operation):
     if "training" not in operation:
         difference = (net(X) - net(X0))[:, 1].detach()
         torch.testing.assert_close(found.relevance.sum(1) + found.convergence_error, difference, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.filterwarnings("ignore:The model is in training mode")
+@pytest.mark.parametrize("operation", EVERY)
+def test_the_ledger_only_looks_on(operation):
+    net = Net(batchwise(EVERY[operation]), bias=True)
+    expected, found = _found(net, X[:1], X0[:1]), _found(net, X[:1], X0[:1], ledger=True)
+    torch.testing.assert_close(found.relevance, expected.relevance, rtol=1e-12, atol=1e-14)
+    assert found.ledger.gap.abs().max() < 1e-9
 
 
 @pytest.mark.parametrize("operation", SPELLINGS)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from operations import ABSORBING, CONSERVING, SPELLINGS, Net
+from operations import ABSORBING, CONSERVING, SPELLINGS, Net, batchwise
 from rule_tester import randomize, sample
 from torch import nn
 
@@ -27,16 +27,10 @@ def test_conserves(operation):
     assert ((found.relevance.sum(1) - found.score).abs() <= 1e-9 * total).all()
 
 
-def _batchwise(operation):
-    """The ledger runs samples one by one; an operation written for three samples gets three."""
-    return lambda x: operation(x.expand(3, *x.shape[1:]) if len(x) == 1 else x)[:1]
-
-
 @pytest.mark.parametrize("composite", ["epsilon", "epsilon_plus_flat"])
 @pytest.mark.parametrize("operation", ABSORBING)
 def test_absorbs_into_bias(operation, composite):
-    net = Net(ABSORBING[operation], bias=False)
-    net.operation = _batchwise(ABSORBING[operation])
+    net = Net(batchwise(ABSORBING[operation]), bias=False)
     found = sx.explain(net, sample(1, 5), 1, composite=composite, on_unknown="error", ledger=True)
     assert found.ledger.gap.abs().max() < 1e-12
     assert found.ledger.absorbed["bias"].abs().min() > 1e-6

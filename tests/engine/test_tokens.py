@@ -148,8 +148,15 @@ def _shifted(tokens):
     return shifted.masked_fill_(shifted == 5, 1)
 
 
+def _written_over(tokens):
+    moved = tokens.clone()
+    moved[:, 0] = torch.full((len(tokens),), 3)
+    return moved
+
+
 REARRANGED = {
     "shifted in place": _shifted,
+    "written over": _written_over,
     "with a class token": lambda t: torch.cat([torch.full((len(t), 1), 3), t], 1),
     "stacked with constants": lambda t: torch.stack([t, torch.ones_like(t)], 1).flatten(1),
     "where": lambda t: torch.where(t > 2, t, torch.zeros_like(t)),
