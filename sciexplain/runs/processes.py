@@ -77,7 +77,8 @@ class Processes:
                     if deaths == _MOST_DEATHS:
                         raise DataError(
                             f"worker processes ended {deaths} times without a word and nothing came of it, as they do "
-                            "of too little memory; what is done is kept: try fewer --workers or a --batch-size"
+                            "of too little memory, or in a script without if __name__ == '__main__'; what is done is "
+                            "kept: try fewer --workers or a --batch-size"
                         ) from error
 
     def _hand_out(self, tasks: list[list[int]], order: Order) -> None:
