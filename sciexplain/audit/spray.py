@@ -124,7 +124,7 @@ def spray(
     >>> maps[:50:2, 1, 1] += 20  # a tag in the corner of some of class 0
     >>> found = spray(maps, labels=labels, embedding=None)
     >>> found.alarm, sorted(found[0].members.tolist()) == list(range(0, 50, 2)), found[0].where
-    (True, True, 'rows 1–1, columns 1–1')
+    (True, True, 'row 1, column 1')
     """
     if not 0 < alpha < 1 or not 0 <= material <= 1:
         raise InputError(f"alpha={alpha}, material={material}: expected a probability and a share, between 0 and 1")
