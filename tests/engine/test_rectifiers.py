@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+import sciexplain as sx
 from sciexplain.engine.rectifiers import _rectifies
 
 X, ZEROS, ONES = torch.ones(2), torch.zeros(2), torch.ones(2)
@@ -32,3 +34,23 @@ X, ZEROS, ONES = torch.ones(2), torch.zeros(2), torch.ones(2)
 )
 def test_kinks_at_zero(name, args, kwargs, expected):
     assert _rectifies(name, args, kwargs) is expected
+
+
+@pytest.mark.parametrize(
+    "rectified",
+    [
+        lambda x: torch.maximum(x, torch.zeros(())),
+        lambda x: torch.maximum(torch.zeros(()), x),
+        lambda x: torch.max(torch.zeros_like(x), x),
+        lambda x: torch.zeros_like(x).maximum(x),
+    ],
+)
+def test_the_larger_of_zero_and_the_signal_is_a_relu_on_either_side(rectified):
+    x = torch.linspace(-1, 2, 12).reshape(3, 4)
+    weight = torch.tensor([[1.0, -1.0, 0.5, -2.0]])
+    expected, found = (
+        sx.explain(lambda x, of=of: F.linear(of(x), weight), x, 0, method="guided_backprop").relevance
+        for of in (torch.relu, rectified)
+    )
+    torch.testing.assert_close(found, expected)
+    assert (found == 0).any() and (found != 0).any()
